@@ -1,0 +1,119 @@
+"""What each stage leaves behind: frozen values that a run folder stores as JSON and the report reads back.
+
+Only the types live here; `rundir.py` writes and reads them, the stages fill them in. No torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["reproduced", "better", "degraded", "not comparable"]
+TP_ERRORS = ("trans_err", "scale_err", "orient_err", "vel_err", "attr_err")  # the devkit's names; mATE … mAAE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What the run ran on. Units: cores, GiB."""
+
+    bevready: str
+    source: str
+    python: str
+    torch: str
+    device: str
+    device_name: str
+    cores: int
+    memory_gib: float
+    threads: int
+    precision: str
+    tf32: bool
+    op: str
+    stack: str
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataReady:
+    """A data set that was checked and indexed. Counts are samples, scenes and boxes found on disk."""
+
+    dataset: str
+    dataroot: str
+    version: str
+    synthetic: bool
+    fingerprint: str
+    train_split: str
+    eval_split: str
+    train_samples: int
+    eval_samples: int
+    scenes: int
+    boxes: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A checkpoint and how it came about. `checkpoint` is relative to the run folder unless it came from outside."""
+
+    checkpoint: str
+    sha256: str
+    init: str
+    epochs: int
+    iterations: int
+    iterations_per_epoch: int
+    first_loss: float | None
+    last_loss: float | None
+    seconds: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassMetrics:
+    """Average precision of one class by distance threshold (metres, as text), and its true-positive errors.
+
+    An error that the benchmark does not define for the class (a cone's orientation) is None.
+    """
+
+    ap: float
+    ap_at: dict[str, float]
+    errors: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """What the official nuScenes evaluator said (spec §F.4): all values in 0..1 except errors (m, rad, m/s)."""
+
+    nds: float
+    mean_ap: float
+    errors: dict[str, float]
+    classes: dict[str, ClassMetrics]
+    eval_set: str
+    samples: int
+    samples_in_split: int
+    detections: int
+    results: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One published figure beside ours."""
+
+    metric: str
+    published: float
+    measured: float
+    tolerance: float
+
+    @property
+    def difference(self) -> float:
+        """Measured minus published."""
+        return self.measured - self.published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How the run compares with the recipe's published number, and why that is (or is not) a fair comparison."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    source: str

@@ -1,0 +1,18 @@
+"""Fixtures that every room of the tests may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """Return the folder of golden outputs and real frames that stands beside the checkout."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "golden").is_dir():
+        pytest.skip(f"{folder} is not here: golden outputs and the real frame are not part of the repository")
+    return folder
