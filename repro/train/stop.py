@@ -1,0 +1,40 @@
+"""Stopping politely: the first Ctrl-C (or SIGTERM) lets the current iteration end, a second one does not wait."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+
+class Interrupted(Exception):  # noqa: N818 — like KeyboardInterrupt, an event and not an error
+    """The user stopped the work at a point from which the same command goes on."""
+
+
+@contextmanager
+def stop_on_signal(when: str) -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether a stop was asked for; `when` says on stderr when it will happen."""
+    asked = False
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # only the main thread may handle signals
+        return
+
+    def ask(_signum: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        print(f"\nstopping {when}; press Ctrl-C again to stop at once", file=sys.stderr, flush=True)  # noqa: T201
+
+    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
