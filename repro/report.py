@@ -78,8 +78,10 @@ def _metrics(facts: RunFacts) -> list[str]:
         "",
         *_table(("metric", "this run", "published", "difference", "tolerance"), rows),
         "",
-        f"Official nuScenes evaluator on `{metrics.eval_set}`: {metrics.samples} of {metrics.samples_in_split} samples, "
-        f"{metrics.detections} boxes. Published: {verdict.source}.",
+        (
+            f"Official nuScenes evaluator on `{metrics.eval_set}`: {metrics.samples} of {metrics.samples_in_split} "
+            f"samples, {metrics.detections} boxes. Published: {verdict.source}."
+        ),
     ]
 
 
@@ -137,13 +139,14 @@ def _data(data: DataReady) -> list[str]:
 
 
 def _machine(machine: Machine) -> list[str]:
+    tf32 = "on" if machine.tf32 else "off"
     rows = [
         ("bevready", f"{machine.bevready}, source `{machine.source}`"),
         ("stack", machine.stack),
         ("Python, PyTorch", f"{machine.python}, {machine.torch}"),
         (
             "device",
-            f"{machine.device_name} (`{machine.device}`), precision {machine.precision}, TF32 {'on' if machine.tf32 else 'off'}",
+            f"{machine.device_name} (`{machine.device}`), precision {machine.precision}, TF32 {tf32}",
         ),
         ("deformable attention", machine.op),
         ("cores, threads, memory", f"{machine.cores}, {machine.threads}, {machine.memory_gib:.0f} GiB"),
