@@ -310,8 +310,8 @@ class Evaluation(Closed):
 class Expected(Closed):
     """The published number, where it stands, and how far from it still counts as reproduced."""
 
-    nds: Annotated[float, Field(ge=0, le=1)] | None
-    map: Annotated[float, Field(ge=0, le=1)] | None
+    nds: Fraction | None = None
+    map: Fraction | None = None
     tolerance: PositiveReal
     split: Literal["val", "mini_val", "mini_train"]
     source: str

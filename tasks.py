@@ -1,0 +1,167 @@
+"""The menu: words in, one call, print. `invoke --help TASK` says what a task does; no task decides anything."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from invoke.collection import Collection
+from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+ROOT = Path(__file__).resolve().parent
+SOURCES = "doctor repro tests tasks.py"
+
+
+@task(
+    name="doctor",
+    positional=[],
+    help={
+        "for": "what you are about to do: run, build-ext, docker or recipe:NAME (severity depends on it)",
+        "python": "judge the packages of this interpreter instead of bevready's own",
+        "dataroot": "also look at this data set folder",
+        "json": "print one JSON document and nothing else",
+        "strict": "warnings count: exit 1 if there is one",
+        "only": "only these codes, separated by commas",
+        "list": "list every check and stop",
+        "record": "write what was seen to this folder, redacted",
+        "replay": "judge a recorded machine instead of this one",
+    },
+)
+def doctor_task(
+    _: Context,
+    for_: str = "run",
+    python: str = "",
+    dataroot: str = "",
+    json: bool = False,
+    strict: bool = False,
+    only: str = "",
+    list_: bool = False,
+    record: str = "",
+    replay: str = "",
+) -> None:
+    """Say what is wrong with this machine, what to type, and which stack fits."""
+    from doctor.__main__ import main
+
+    _leave(
+        main(
+            _words(
+                {"--for": for_, "--python": python, "--dataroot": dataroot, "--only": only},
+                {"--record": record, "--replay": replay},
+                {"--json": json, "--strict": strict, "--list": list_},
+            )
+        )
+    )
+
+
+@task(
+    name="repro",
+    positional=[],
+    help={
+        "recipe": "a name out of `invoke recipes`, or a .toml file",
+        "data": "nuscenes (the full set), nuscenes-mini, or synth (made on the spot, no licence needed)",
+        "dataroot": "the folder that holds samples/ and v1.0-*/ (default: data/nuscenes, or data/synth)",
+        "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA)",
+        "stage": "stop after this stage: data, train, evaluate, compare or report",
+        "smoke": "shorten every stage; the report says what was shortened",
+        "plan": "say which stages would run and why, and stop",
+        "checkpoint": "start from these weights (with --eval-only: judge them)",
+        "eval-only": "do not train; needs --checkpoint",
+        "quirks": "head (the recipe's) or released (what the published checkpoints were trained with)",
+        "device": "auto, cpu or cuda",
+        "force": "go on although the doctor found problems",
+        "json": "print the verdict as one JSON document and nothing else",
+    },
+)
+def repro_task(
+    _: Context,
+    recipe: str = "",
+    data: str = "nuscenes",
+    dataroot: str = "",
+    run: str = "",
+    stage: str = "",
+    smoke: bool = False,
+    plan: bool = False,
+    checkpoint: str = "",
+    eval_only: bool = False,
+    quirks: str = "head",
+    device: str = "auto",
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Reproduce a number: doctor, data, train, evaluate, compare, report. Ctrl-C leaves a run that resumes."""
+    from repro.__main__ import main
+
+    _leave(
+        main(
+            [
+                "run",
+                *_words(
+                    {"--recipe": recipe, "--data": data, "--dataroot": dataroot, "--run": run, "--stage": stage},
+                    {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
+                    {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
+                ),
+            ]
+        )
+    )
+
+
+@task(
+    name="recipes",
+    positional=["show"],
+    help={"show": "print this recipe as read, defaults included", "json": "as JSON"},
+)
+def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
+    """List the recipes with their published numbers, or show one."""
+    from repro.__main__ import main
+
+    _leave(main(["recipes", *([show] if show else []), *_words({"--json": json})]))
+
+
+@task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
+def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
+    """Compare our maths with outputs of the authors' code."""
+    from repro.__main__ import main
+
+    _leave(main(["parity", directory, *_words({"--json": json})]))
+
+
+@task(name="lint")
+def lint_task(context: Context) -> None:
+    """Check style and types: ruff (all rules), its formatter, and strict mypy."""
+    with context.cd(str(ROOT)):
+        for command in (f"ruff check {SOURCES}", f"ruff format --check {SOURCES}", f"mypy {SOURCES}"):
+            context.run(f"{sys.executable} -m {command}", echo=True)
+
+
+@task(
+    name="test",
+    pre=[lint_task],
+    positional=[],
+    help={"fast": "leave out tests over ten seconds", "k": "only tests whose name matches"},
+)
+def test_task(context: Context, fast: bool = False, k: str = "") -> None:
+    """Run lint, types and every test; what CI runs."""
+    words = ["pytest", *(["-m", "'not slow'"] if fast else []), *(["-k", f"'{k}'"] if k else [])]
+    with context.cd(str(ROOT)):
+        context.run(f"{sys.executable} -m {' '.join(words)}", echo=True, pty=sys.stdout.isatty())
+
+
+def _words(*options: dict[str, str | bool]) -> list[str]:
+    """Turn `{"--run": "x", "--smoke": True, "--plan": False}` into the words a command line would hold."""
+    words: list[str] = []
+    for name, value in (item for group in options for item in group.items()):
+        if value is True:
+            words.append(name)
+        elif value:
+            words += [name, str(value)]
+    return words
+
+
+def _leave(code: int) -> None:
+    if code:
+        raise Exit(code=code)
+
+
+namespace = Collection(doctor_task, repro_task, recipes_task, parity_task, lint_task, test_task)
