@@ -3,55 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from repro.artifacts import DataReady, Metrics, Trained, Verdict
 from repro.compare import compare
-from repro.recipe import load_recipe
+from tests.plain_run import FULL, TINY, VAL, measured
 
-TINY = load_recipe("bevformer_tiny")
-VAL = DataReady(
-    dataset="nuscenes",
-    dataroot="/data/nuscenes",
-    version="v1.0-trainval",
-    synthetic=False,
-    fingerprint="f",
-    train_split="train",
-    eval_split="val",
-    train_samples=28130,
-    eval_samples=6019,
-    scenes=850,
-    boxes=1,
-    warnings=(),
-)
-FULL = Trained(
-    checkpoint="train/weights.pth",
-    sha256="0",
-    init="torchvision",
-    epochs=24,
-    iterations=24 * 3517,
-    iterations_per_epoch=3517,
-    first_loss=40.0,
-    last_loss=10.0,
-    seconds=1.0,
-    notes=(),
-)
-
-
-def measured(nds: float, mean_ap: float, *, samples: int = 6019, eval_set: str = "val") -> Metrics:
-    return Metrics(
-        nds=nds,
-        mean_ap=mean_ap,
-        errors={},
-        classes={},
-        eval_set=eval_set,
-        samples=samples,
-        samples_in_split=6019,
-        detections=1,
-        results="results.json",
-        seconds=1.0,
-    )
+if TYPE_CHECKING:
+    from repro.artifacts import DataReady, Metrics, Trained, Verdict
 
 
 def judge(metrics: Metrics, *, data: DataReady = VAL, trained: Trained = FULL, smoke: bool = False) -> Verdict:
