@@ -1,0 +1,1 @@
+"""The models: images in, predictions out; losses and decoding beside them. Strangers to every data set."""

@@ -1,0 +1,26 @@
+"""Box codes of both directions and the logit they are refined in; no losses, no decoding of scores."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+CODE_SIZE = 10
+
+
+def inverse_sigmoid(p: Tensor, eps: float = 1e-5) -> Tensor:
+    """Return ln(p / (1 - p)) with p clamped to 0..1 and both parts to at least `eps` (spec §B.9)."""
+    p = p.clamp(0.0, 1.0)
+    return torch.log(p.clamp(min=eps) / (1.0 - p).clamp(min=eps))
+
+
+def codes_from_boxes(boxes: Tensor) -> Tensor:
+    """Return [..., 10] codes cx, cy, ln w, ln l, cz, ln h, sin yaw, cos yaw, vx, vy of [..., 9] boxes (spec §D)."""
+    x, y, z, w, l, h, yaw, vx, vy = boxes.unbind(-1)
+    return torch.stack([x, y, w.log(), l.log(), z, h.log(), yaw.sin(), yaw.cos(), vx, vy], -1)
+
+
+def boxes_from_codes(codes: Tensor) -> Tensor:
+    """Return the [..., 9] boxes (gravity centre) of [..., 10] codes; the yaw is atan2(sin, cos) (spec §E.1)."""
+    x, y, log_w, log_l, z, log_h, sin, cos, vx, vy = codes.unbind(-1)
+    return torch.stack([x, y, z, log_w.exp(), log_l.exp(), log_h.exp(), torch.atan2(sin, cos), vx, vy], -1)

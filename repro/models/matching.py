@@ -1,0 +1,49 @@
+"""One-to-one assignment of predictions to ground truth by least cost; what the costs weigh is the recipe's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from repro.models.boxes import codes_from_boxes
+
+if TYPE_CHECKING:
+    from repro.recipe import Matcher
+    from repro.tensors import GroundTruth
+
+MATCHED_CODES = 8  # the velocity does not take part (spec §D)
+EPS = 1e-12
+
+
+def focal_cost(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float) -> Tensor:
+    """Return [K, G]: what it costs to call each prediction (logits [K, S]) by each label [G] (spec §D)."""
+    p = logits.sigmoid()
+    negative = -(1 - p + EPS).log() * (1 - alpha) * p.pow(gamma)
+    positive = -(p + EPS).log() * alpha * (1 - p).pow(gamma)
+    return positive[:, labels] - negative[:, labels]
+
+
+@torch.no_grad()
+def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) -> tuple[Tensor, Tensor]:
+    """Return the matched predictions and their boxes, two int64 tensors [min(K, G)], for one item and layer.
+
+    logits [K, S], codes [K, 10]; no ground truth gives no matches.
+    """
+    if len(truth.labels) == 0:
+        nothing = truth.labels.new_zeros(0)
+        return nothing, nothing
+    target = codes_from_boxes(truth.boxes)[:, :MATCHED_CODES]
+    cost_class = focal_cost(logits, truth.labels, alpha=settings.alpha, gamma=settings.gamma)
+    cost_box = torch.cdist(codes[:, :MATCHED_CODES], target, p=1)
+    cost = settings.class_weight * cost_class + settings.box_weight * cost_box
+    if not torch.isfinite(cost).all():
+        raise ValueError(
+            "a matching cost is not finite: predictions or boxes hold NaN or infinity "
+            "(boxes need sizes above zero); look at the losses before this iteration"
+        )
+    predictions, boxes = linear_sum_assignment(cost.cpu().numpy())
+    device = truth.labels.device
+    return torch.as_tensor(predictions, device=device), torch.as_tensor(boxes, device=device)
