@@ -37,12 +37,12 @@ MODULE_CASES: tuple[tuple[str, Callable[[str, Arrays], CaseResult]], ...] = (  #
     ("l1_loss", value_cases.l1),
     ("head_loss", value_cases.head_loss),
     ("coder", value_cases.coder),
-    ("grid_mask", data_cases.grid_mask),
+    ("grid_mask", data_cases.grid_mask_case),
     ("photometric", data_cases.photometric),
 )
 SET_CASES: dict[str, Callable[[str, GoldenSet], CaseResult]] = {
     "pipeline": data_cases.pipeline,
-    "gt": data_cases.ground_truth,
+    "gt": data_cases.ground_truth_case,
     "format": data_cases.formatting,
     "tiny_forward": forward_case.forward,
     "tiny_train": train_case.train,
@@ -77,7 +77,9 @@ def find_cases(directory: Path) -> list[str]:
     modules = sorted(f"modules/{path.stem}" for path in directory.glob("modules/*.npz"))
     whole = sorted(path.stem for path in directory.glob("*.npz"))
     if not modules and not whole:
-        raise GoldenError(f"{directory}: no golden case here; expected *.npz and modules/*.npz as in ../shared/golden/A")
+        raise GoldenError(
+            f"{directory}: no golden case here; expected *.npz and modules/*.npz as in ../shared/golden/A"
+        )
     return modules + whole
 
 
