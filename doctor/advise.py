@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from doctor.compat.archs import coverage
 from doctor.facts import Capability, Driver, Gpus, PciGpus, System, dotted
-from doctor.machine import Machine
 
 if TYPE_CHECKING:
+    from doctor.machine import Machine
     from doctor.stacks import Stack, Stacks
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from doctor.facts import Unknown
 from doctor.finding import Finding, Goal, Rule
-from doctor.machine import Machine
 from doctor.stacks import Stacks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from doctor.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)

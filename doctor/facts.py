@@ -96,7 +96,7 @@ class PciGpus:
 
     def __str__(self) -> str:
         """Return one line."""
-        return ", ".join(map(str, self.found)) or "none on the PCI bus"
+        return ", ".join(map(str, self.found)) or "no NVIDIA GPU on the PCI bus"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """PyTorch's official Linux builds, release by release, as dated rows. Judging machines is for rules.
 
-Sources: package metadata of one wheel per release line; PyTorch's RELEASE.md and previous-versions page; release scripts
+Sources: metadata of one wheel per release line; PyTorch's RELEASE.md and previous-versions page; release scripts
 for the architecture lists (`source`: measured, confirmed, source-script, inferred, conflict, unverified).
 """
 

@@ -1,5 +1,6 @@
 """Imports torch in the interpreter under examination and tries every GPU (`--deep`); prints one JSON document."""
 
+import importlib
 import json
 import sys
 
@@ -8,7 +9,7 @@ def ask() -> "dict[str, object]":
     """Return what torch says of itself, or why it does not import."""
     del sys.path[0]  # this script's own folder
     try:
-        import torch  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 — the point of this script
+        torch = importlib.import_module("torch")  # by name: the doctor itself never imports it
     except Exception as why:  # noqa: BLE001 — whatever a broken installation raises is the answer
         return {"error": "{}: {}".format(type(why).__name__, why)}  # noqa: UP032 — f-strings may not nest quotes in 3.6
     get_archs = getattr(torch._C, "_cuda_getArchFlags", None)  # noqa: SLF001 — get_arch_list() hides it without a GPU
