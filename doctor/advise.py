@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from doctor.compat.archs import coverage
-from doctor.facts import Capability, Driver, Gpus, PciGpus, System, dotted
+from doctor.facts import Driver, DriverLibraries, Gpus, KernelModule, PciGpus, System, dotted, dotted_driver
 
 if TYPE_CHECKING:
+    from doctor.facts import Capability, Version
     from doctor.machine import Machine
     from doctor.stacks import Stack, Stacks
 
@@ -71,17 +72,24 @@ def _fit(stack: Stack, machine: Machine, gpus: tuple[Capability, ...]) -> Fit:
         remarks.append(f"it covers {covered} of {len(gpus)} GPUs: choose them with CUDA_VISIBLE_DEVICES")
     if "ptx" in reached:
         remarks.append("one GPU runs from PTX: its first start takes minutes")
-    in_full = True
-    if gpus and isinstance(machine.driver, Driver):
-        version = machine.driver.version
-        in_full = version >= stack.full_driver
-        if version < stack.min_driver:
-            rejections.append(f"it needs driver {dotted(stack.min_driver)}, here is {dotted(version)}")
-        elif not in_full:
-            remarks.append(f"driver {dotted(version)} runs CUDA {dotted(stack.cuda)} by minor-version compatibility")
-    elif gpus:
-        remarks.append(f"install a driver of {dotted(stack.min_driver)} or newer ({machine.driver})")
+    version = _driver_version(machine)
+    in_full = version is None or not gpus or version >= stack.full_driver
+    if gpus and version is None:
+        remarks.append(f"install a driver of {dotted_driver(stack.min_driver)} or newer ({machine.driver})")
+    elif gpus and version is not None and version < stack.min_driver:
+        rejections.append(f"it needs driver {dotted_driver(stack.min_driver)}, here is {dotted_driver(version)}")
+    elif gpus and version is not None and not in_full:
+        remarks.append(f"driver {dotted_driver(version)} runs CUDA {dotted(stack.cuda)} by minor-version compatibility")
     return Fit(stack, tuple(rejections), tuple(remarks), covered, in_full)
+
+
+def _driver_version(machine: Machine) -> Version | None:
+    """Return the driver's version from whoever knows it: a driver that does not answer still has one."""
+    if isinstance(machine.driver, Driver):
+        return machine.driver.version
+    if isinstance(machine.kernel_module, KernelModule) and machine.kernel_module.loaded:
+        return machine.kernel_module.loaded
+    return machine.driver_libraries.version if isinstance(machine.driver_libraries, DriverLibraries) else None
 
 
 def _capabilities(machine: Machine) -> tuple[Capability, ...]:

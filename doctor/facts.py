@@ -17,6 +17,11 @@ def dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
+def dotted_driver(version: Version) -> str:
+    """Return `580.95.05` for (580, 95, 5): NVIDIA writes two digits at least."""
+    return ".".join([str(version[0]), *(f"{part:02d}" for part in version[1:])])
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """There is no such fact, and why: nothing there (`looked`), or it could not be looked at (not `looked`)."""
@@ -115,7 +120,7 @@ class KernelModule:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"kernel module {dotted(self.loaded)}" if self.loaded else "no NVIDIA kernel module loaded"
+        return f"kernel module {dotted_driver(self.loaded)}" if self.loaded else "no NVIDIA kernel module loaded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +134,7 @@ class Driver:
     def __str__(self) -> str:
         """Return one line."""
         upto = f", up to CUDA {dotted(self.cuda)}" if self.cuda else ""
-        return f"driver {dotted(self.version)}{upto}"
+        return f"driver {dotted_driver(self.version)}{upto}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +148,7 @@ class DriverLibraries:
     def __str__(self) -> str:
         """Return one line."""
         names = [name for name, code in (("NVML", self.nvml_code), ("libcuda", self.cuda_code)) if code is not None]
-        version = f" {dotted(self.version)}" if self.version else ""
+        version = f" {dotted_driver(self.version)}" if self.version else ""
         return (" and ".join(names) or "no driver library") + version
 
 

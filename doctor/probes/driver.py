@@ -93,12 +93,13 @@ def probe_driver(host: Host) -> tuple[DriverLibraries | Unknown, Driver | Unknow
     """Ask NVML and libcuda; nvidia-smi only where neither brought a version and the GPUs."""
     nvml, problem = _ask_child(host, "nvml.py", "NVML")
     cuda, cuda_problem = _ask_child(host, "libcuda.py", "libcuda")
-    libraries = DriverLibraries(nvml_code=nvml.code, cuda_code=cuda.code, version=nvml.library or cuda.library)
     answers = [nvml, cuda]
     if not (nvml.version and nvml.gpus) and host.which("nvidia-smi"):
         answers.append(_ask_smi(host))
-    why = problem or cuda_problem or _why(nvml, cuda)
-    nothing = Unknown(why, looked=not (problem or cuda_problem))
+    broken = problem or cuda_problem
+    nothing = Unknown(broken or _why(nvml, cuda), looked=not broken)
+    known = DriverLibraries(nvml_code=nvml.code, cuda_code=cuda.code, version=nvml.library or cuda.library)
+    libraries = nothing if broken else known  # a child that hung has not shown that its library is missing
     return libraries, _driver(host, answers, nothing), _gpus(answers, nothing)
 
 

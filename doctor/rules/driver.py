@@ -1,7 +1,7 @@
 """DRV: the NVIDIA driver is loaded, whole, usable by this user, and known. What PyTorch asks of it: `torch.py`."""
 
 from doctor.compat import drivers
-from doctor.facts import Driver, DriverLibraries, Gpus, KernelModule, PciGpus, System, Unknown, dotted
+from doctor.facts import Driver, DriverLibraries, Gpus, KernelModule, PciGpus, System, Unknown, dotted_driver
 from doctor.finding import Finding, rule
 
 NVML_DRIVER_NOT_LOADED, NVML_MISMATCH = 9, 18  # nvml.h
@@ -53,8 +53,8 @@ def library_matches_module(libraries: DriverLibraries, module: KernelModule) -> 
     seen = module.loaded and libraries.version and _differ(module.loaded, libraries.version)
     if not told and not (seen and libraries.nvml_code != 0):
         return None
-    loaded = dotted(module.loaded) if module.loaded else "another version"
-    library = dotted(libraries.version) if libraries.version else "another version"
+    loaded = dotted_driver(module.loaded) if module.loaded else "another version"
+    library = dotted_driver(libraries.version) if libraries.version else "another version"
     return Finding(
         saw=f"the loaded kernel module is {loaded}, the library is {library}",
         expected="one version of both",
@@ -70,7 +70,7 @@ def library_is_there(libraries: DriverLibraries, module: KernelModule, system: S
         return None
     branch = module.loaded[0]
     return Finding(
-        saw=f"kernel module {dotted(module.loaded)} is loaded, but libcuda.so.1 cannot be loaded",
+        saw=f"kernel module {dotted_driver(module.loaded)} is loaded, but libcuda.so.1 cannot be loaded",
         expected="libcuda.so.1 of the same version",
         fix=(f"sudo apt install libnvidia-compute-{branch} (Debian: libcuda1)", "ldconfig -p | grep libcuda"),
     )
@@ -130,7 +130,7 @@ def driver_supports_gpus(pci: PciGpus, module: KernelModule) -> Finding | None:
         last = drivers.last_branch_for(gpu.capability) if gpu.capability else None
         if last and module.loaded[0] > last:
             return Finding(
-                saw=f"driver {dotted(module.loaded)} no longer supports {gpu}",
+                saw=f"driver {dotted_driver(module.loaded)} no longer supports {gpu}",
                 expected=f"branch {last} or older for this GPU",
                 fix=(f"install the driver of branch {last}, for example: sudo apt install nvidia-driver-{last}",),
             )
@@ -143,7 +143,7 @@ def driver_is_known(driver: Driver) -> Finding | None:
     if drivers.cuda_of_driver(driver.version) or driver.version[0] < drivers.NEWEST_BRANCH:
         return None
     return Finding(
-        saw=f"driver {dotted(driver.version)} is newer than the table of {drivers.AS_OF}",
+        saw=f"driver {dotted_driver(driver.version)} is newer than the table of {drivers.AS_OF}",
         expected=f"a branch up to {drivers.NEWEST_BRANCH}",
         fix=("nothing to do: a newer driver runs all older CUDA",),
         severity="note",

@@ -1,7 +1,20 @@
 """STK: the machine can carry a pinned stack: driver, GPU, Python, C library, room. Choosing: `advise.py`."""
 
 from doctor.compat.archs import coverage
-from doctor.facts import GIB, Disk, Driver, Gpus, Memory, Packages, PciGpus, Pythons, System, Unknown, dotted
+from doctor.facts import (
+    GIB,
+    Disk,
+    Driver,
+    Gpus,
+    Memory,
+    Packages,
+    PciGpus,
+    Pythons,
+    System,
+    Unknown,
+    dotted,
+    dotted_driver,
+)
 from doctor.finding import Finding, Goal, rule
 from doctor.stacks import Stacks
 
@@ -16,7 +29,7 @@ def driver_runs_a_stack(driver: Driver, stacks: Stacks) -> Finding | None:
         return None
     return Finding(
         saw=f"{driver} is older than every pinned stack needs",
-        expected=f"{dotted(needed)} or newer",
+        expected=f"{dotted_driver(needed)} or newer",
         fix=(
             "install a newer driver (Ubuntu: sudo ubuntu-drivers install; Debian: sudo apt install nvidia-driver)",
             "or work on the CPU: BEVREADY_STACK=cu130 ./bevready repro …",

@@ -3,7 +3,7 @@
 from doctor.compat import drivers
 from doctor.compat.archs import coverage
 from doctor.compat.torch import AS_OF, NEWEST, archs_of, torch_row
-from doctor.facts import Driver, Gpus, Packages, PciGpus, System, Torch, Unknown, dotted
+from doctor.facts import Driver, Gpus, Packages, PciGpus, System, Torch, Unknown, dotted, dotted_driver
 from doctor.finding import Finding, rule
 from doctor.versions import find_version, parse_version
 
@@ -72,7 +72,7 @@ def driver_runs_torch(torch: Torch, driver: Driver) -> Finding | None:
         return None
     return Finding(
         saw=f"torch {torch.version} was built with CUDA {dotted(torch.cuda)}; {driver}",
-        expected=f"driver {dotted(needed)} or newer",
+        expected=f"driver {dotted_driver(needed)} or newer",
         fix=(
             "python3 -m doctor stack # names the pinned stack that this driver runs",
             "or a newer driver; on data-centre GPUs the package cuda-compat also does",

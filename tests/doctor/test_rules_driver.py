@@ -80,7 +80,7 @@ class TestLibraryAndModule:
         libraries = DriverLibraries(nvml_code=18, cuda_code=803, version=(570, 195))
         found = driver.library_matches_module(libraries=libraries, module=LOADED)
         assert found is not None
-        assert found.saw == "the loaded kernel module is 580.95.5, the library is 570.195"
+        assert found.saw == "the loaded kernel module is 580.95.05, the library is 570.195"
         assert found.fix[0] == "sudo reboot"
 
     def test_cuda_alone_says_so(self) -> None:
