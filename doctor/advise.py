@@ -56,7 +56,9 @@ def advise(machine: Machine, stacks: Stacks) -> Advice:
 def _rank(fit: Fit) -> tuple[bool, int, bool, tuple[int, int]]:
     major, minor = fit.stack.cuda
     newest_first = (-major, -minor)
-    return bool(fit.rejections), -fit.num_gpus, not fit.in_full, newest_first if fit.in_full else fit.stack.cuda
+    if fit.rejections:
+        return True, 0, False, newest_first
+    return False, -fit.num_gpus, not fit.in_full, newest_first if fit.in_full else fit.stack.cuda
 
 
 def _fit(stack: Stack, machine: Machine, gpus: tuple[Capability, ...]) -> Fit:

@@ -1,4 +1,4 @@
-"""TOR: each rule fires on its fault and stays silent beside it; the disputes F1 to F3 and F8 of other doctors are here."""
+"""TOR: each rule fires on its fault and stays silent beside it; disputes F1 to F3 and F8 of other doctors are here."""
 
 from __future__ import annotations
 
