@@ -14,6 +14,7 @@ from repro.models.matching import match
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from repro.models.matching import Pairs
     from repro.recipe import Losses, Matcher
     from repro.tensors import GroundTruth, Prediction
 
@@ -46,11 +47,32 @@ def detection_losses(
 
     The total is their plain sum. An item without ground truth is all background (quirk 19: upstream crashes).
     """
+    pairs = match_layers(prediction, truth, matcher)
+    return losses_of_pairs(prediction, truth, pairs, losses, mean_over_ranks=mean_over_ranks)
+
+
+def match_layers(prediction: Prediction, truth: Sequence[GroundTruth], matcher: Matcher) -> list[list[Pairs]]:
+    """Return the matches of each decoder layer and item: layers are matched independently (spec §D)."""
+    return [
+        [match(logits[item], codes[item], boxes, matcher) for item, boxes in enumerate(truth)]
+        for logits, codes in zip(prediction.cls_logits.float(), prediction.box_codes.float(), strict=True)
+    ]
+
+
+def losses_of_pairs(
+    prediction: Prediction,
+    truth: Sequence[GroundTruth],
+    pairs: Sequence[Sequence[Pairs]],
+    losses: Losses,
+    *,
+    mean_over_ranks: Callable[[Tensor], Tensor] = lambda x: x,
+) -> dict[str, Tensor]:
+    """Return the named losses of `detection_losses` for given matches of each decoder layer and item."""
     named: dict[str, Tensor] = {}
-    layers = prediction.cls_logits.shape[0]
-    for layer, (logits, codes) in enumerate(zip(prediction.cls_logits, prediction.box_codes, strict=True)):
-        prefix = "" if layer == layers - 1 else f"d{layer}."
-        pair = layer_losses(logits.float(), codes.float(), truth, losses, matcher, mean_over_ranks=mean_over_ranks)
+    layers = zip(prediction.cls_logits.float(), prediction.box_codes.float(), pairs, strict=True)
+    for layer, (logits, codes, matched) in enumerate(layers):
+        prefix = "" if layer == len(pairs) - 1 else f"d{layer}."
+        pair = layer_losses(logits, codes, truth, matched, losses, mean_over_ranks=mean_over_ranks)
         named[f"{prefix}loss_cls"], named[f"{prefix}loss_bbox"] = pair
     return named
 
@@ -59,17 +81,16 @@ def layer_losses(
     logits: Tensor,
     codes: Tensor,
     truth: Sequence[GroundTruth],
+    pairs: Sequence[Pairs],
     losses: Losses,
-    matcher: Matcher,
     *,
-    mean_over_ranks: Callable[[Tensor], Tensor] = lambda x: x,
+    mean_over_ranks: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
     """Return the classification and box loss of one decoder layer: logits [B, K, S], codes [B, K, 10]."""
     B, K, S = logits.shape
     labels = logits.new_full((B, K), S, dtype=torch.int64)
     found, wanted = [], []
-    for item, boxes in enumerate(truth):
-        chosen, owner = match(logits[item], codes[item], boxes, matcher)
+    for item, (boxes, (chosen, owner)) in enumerate(zip(truth, pairs, strict=True)):
         labels[item, chosen] = boxes.labels[owner]
         found.append(codes[item, chosen])
         wanted.append(codes_from_boxes(boxes.boxes[owner]))

@@ -8,12 +8,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from repro.models.boxes import codes_from_boxes
+from repro.models.boxes import codes_from_boxes, rounded_log
 
 if TYPE_CHECKING:
     from repro.recipe import Matcher
     from repro.tensors import GroundTruth
 
+Pairs = tuple[Tensor, Tensor]  # matched predictions and their boxes, int64, one entry a match
 MATCHED_CODES = 8  # the velocity does not take part (spec §D)
 EPS = 1e-12
 
@@ -21,8 +22,8 @@ EPS = 1e-12
 def focal_cost(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float) -> Tensor:
     """Return [K, G]: what it costs to call each prediction (logits [K, S]) by each label [G] (spec §D)."""
     p = logits.sigmoid()
-    negative = -(1 - p + EPS).log() * (1 - alpha) * p.pow(gamma)
-    positive = -(p + EPS).log() * alpha * (1 - p).pow(gamma)
+    negative = -rounded_log(1 - p + EPS) * (1 - alpha) * p.pow(gamma)
+    positive = -rounded_log(p + EPS) * alpha * (1 - p).pow(gamma)
     return positive[:, labels] - negative[:, labels]
 
 
@@ -33,7 +34,7 @@ def box_cost(codes: Tensor, boxes: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) -> tuple[Tensor, Tensor]:
+def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) -> Pairs:
     """Return the matched predictions and their boxes, two int64 tensors [min(K, G)], for one item and layer.
 
     logits [K, S], codes [K, 10]; no ground truth gives no matches.
