@@ -25,23 +25,26 @@ class Backbone(nn.Module):
         block, depths = BLOCKS[settings.depth]
         if block is BasicBlock and (settings.style == "caffe" or settings.dcn_stages):
             raise ValueError(f"ResNet-{settings.depth} has no bottlenecks: style must be pytorch, dcn_stages empty")
-        resnet = ResNet(block, list(depths), zero_init_residual=True)  # the classifier it brings is dropped here
+        resnet = ResNet(block, list(depths), zero_init_residual=True)
         self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
-        self.layer1, self.layer2, self.layer3, self.layer4 = resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4
+        self.num_stages = settings.out_stages[-1] + 1  # later ones would never get a gradient, the classifier neither
+        for number in range(1, self.num_stages + 1):
+            self.add_module(f"layer{number}", getattr(resnet, f"layer{number}"))
         self.channels = tuple(64 * 2**stage * block.expansion for stage in settings.out_stages)
         self._settings = settings
         if settings.style == "caffe":
             _stride_on_first_conv(self.stages)
         for stage in settings.dcn_stages:
-            _deform(self.stages[stage])
+            if stage < self.num_stages:
+                _deform(self.stages[stage])
         for parameter in self._frozen_parameters():
             parameter.requires_grad_(False)
         self.train()
 
     @property
     def stages(self) -> tuple[nn.Sequential, ...]:
-        """The four residual stages."""
-        return self.layer1, self.layer2, self.layer3, self.layer4
+        """The residual stages, up to the last one that is asked for."""
+        return tuple(self.get_submodule(f"layer{number}") for number in range(1, self.num_stages + 1))  # type: ignore[misc] # each is a Sequential
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return [I, C_stage, H / stride, W / stride] of each chosen stage for images [I, 3, H, W]."""
@@ -53,8 +56,6 @@ class Backbone(nn.Module):
                 x = checkpoint(block, x, use_reentrant=False) if saving else block(x)
             if number in self._settings.out_stages:
                 maps.append(x)
-            if number == self._settings.out_stages[-1]:
-                break
         return maps
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 — nn.Module's signature
