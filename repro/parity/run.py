@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from dataclasses import asdict
@@ -62,9 +63,7 @@ def main(directory: Path, *, as_json: bool) -> int:
         f", failed: {', '.join(failed)}" if failed else ""
     )
     if as_json:
-        cases = [{"name": r.name, "ok": r.ok, "checks": [asdict(c) for c in r.checks]} for r in results]
-        document = {"schema_version": SCHEMA_VERSION, "ok": not failed, "cases": cases, "not_covered": uncovered}
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+        sys.stdout.write(json.dumps(document_of(results, uncovered), indent=1, allow_nan=False) + "\n")
     else:
         if uncovered:
             sys.stdout.write(f"not covered: {', '.join(uncovered)}\n")
@@ -110,6 +109,27 @@ def runner_of(golden: GoldenSet, name: str) -> Callable[[], CaseResult] | None:
         return None
     _, run_module = max(fits, key=lambda fit: len(fit[0]))
     return lambda: run_module(stem, golden.arrays(name))
+
+
+def document_of(results: list[CaseResult], uncovered: list[str]) -> dict[str, object]:
+    """Return what `--json` prints; an error that is no number (shapes differ, NaN) is null, JSON has no infinity."""
+    cases = [
+        {
+            "name": result.name,
+            "ok": result.ok,
+            "checks": [
+                {key: None if value in {math.inf, -math.inf} else value for key, value in asdict(check).items()}
+                for check in result.checks
+            ],
+        }
+        for result in results
+    ]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "ok": all(result.ok for result in results),
+        "cases": cases,
+        "not_covered": uncovered,
+    }
 
 
 def line_of(result: CaseResult, seconds: float) -> str:
