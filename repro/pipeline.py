@@ -153,7 +153,11 @@ def _parts(recipe: Recipe, *names: str) -> dict[str, str]:
 
 
 def _data_key(job: Job) -> dict[str, str]:
-    where = {"--data": job.data, "--dataroot": str(job.dataroot), "data folder": data_fingerprint(job.data, job.dataroot)}
+    where = {
+        "--data": job.data,
+        "--dataroot": str(job.dataroot),
+        "data folder": data_fingerprint(job.data, job.dataroot),
+    }
     return {**where, **_parts(job.recipe, "data", "model"), **_code("data", "prepare.py")}
 
 
@@ -181,9 +185,7 @@ def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: Metrics) 
     return {**asked, **_parts(job.recipe, "expected", "schedule"), **_code("compare.py")}
 
 
-def _facts(
-    job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: Metrics, verdict: Verdict
-) -> RunFacts:
+def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: Metrics, verdict: Verdict) -> RunFacts:
     whole = trained.iterations_per_epoch * job.recipe.schedule.epochs
     shortened = (
         f"training: {trained.iterations} of {whole} iterations",

@@ -32,7 +32,9 @@ def prepare(data: str, dataroot: Path, recipe: Recipe, cache: Path, *, without_c
     warnings = _can_bus(index, dataroot, without_can_bus=without_can_bus)
     train, evaluated = index.split(train_split), index.split(eval_split)
     if not len(train):
-        raise DataError(f"{dataroot}: no sample of the split {train_split}; it has scenes {', '.join(index.scene_names)}")
+        raise DataError(
+            f"{dataroot}: no sample of the split {train_split}; it has scenes {', '.join(index.scene_names)}"
+        )
     if not len(evaluated):
         evaluated, eval_split = train, train_split
         warnings += (f"no sample of {SPLITS_OF[version][1]} here: evaluated on {train_split}, what it trained on",)
@@ -85,7 +87,7 @@ def data_fingerprint(data: str, dataroot: Path) -> str:
 
 def _write_synth(dataroot: Path) -> None:
     with progress("synth", 1) as advance:
-        write_synth(dataroot, progress=lambda done, total: advance(0, f"{done} of {total} frames"))
+        write_synth(dataroot, tell=lambda done, total: advance(0, f"{done} of {total} frames"))
 
 
 def _can_bus(index: NuScenesIndex, dataroot: Path, *, without_can_bus: bool) -> tuple[str, ...]:
@@ -99,5 +101,3 @@ def _can_bus(index: NuScenesIndex, dataroot: Path, *, without_can_bus: bool) -> 
             f"into {dataroot}, or go on with zeros for motion: --without-can-bus"
         )
     return (f"{len(bare)} of {len(index.scene_names)} scenes have no CAN bus: zeros for their motion",)
-
-

@@ -30,7 +30,15 @@ RESULTS = "results_nusc.json"
 
 
 def evaluate(
-    recipe: Recipe, data: DataReady, samples: Subset, checkpoint: Path, folder: Path, *, device: str, smoke: bool, key: str
+    recipe: Recipe,
+    data: DataReady,
+    samples: Subset,
+    checkpoint: Path,
+    folder: Path,
+    *,
+    device: str,
+    smoke: bool,
+    key: str,
 ) -> Metrics:
     """Detect boxes in `samples` (the first few under `smoke`) with a checkpoint and let the devkit judge them.
 

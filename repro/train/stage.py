@@ -145,9 +145,7 @@ def _masked(frame: Frame, recipe: Recipe, rng: np.random.RandomState) -> Frame:
     )
 
 
-def _initialise(
-    model: BEVFormer, recipe: Recipe, start: Path | None, *, smoke: bool
-) -> tuple[str, tuple[str, ...]]:
+def _initialise(model: BEVFormer, recipe: Recipe, start: Path | None, *, smoke: bool) -> tuple[str, tuple[str, ...]]:
     """Give the model its first weights; return where they came from, and what there is to note."""
     if start is not None:
         load_into(model, read_checkpoint(start), str(start), our_name=our_name)
@@ -163,9 +161,7 @@ def _workers(recipe: Recipe, *, smoke: bool) -> int:
     return recipe.smoke.workers if smoke else recipe.train.workers
 
 
-def _batches(
-    recipe: Recipe, dataroot: Path, samples: Subset, *, workers: int
-) -> Callable[[int, int], Iterator[Clip]]:
+def _batches(recipe: Recipe, dataroot: Path, samples: Subset, *, workers: int) -> Callable[[int, int], Iterator[Clip]]:
     """Return what yields the clips of an epoch from a given batch on; order and content depend on seed and epoch."""
     loader, batch, seed = FrameLoader(dataroot, recipe), recipe.train.batch_per_gpu, recipe.train.seed
 
