@@ -1,0 +1,58 @@
+"""From a JPEG to the array that the backbone sees, in upstream's order of operations (spec §B.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from repro.data.records import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from repro.recipe import Images
+
+END_OF_IMAGE = b"\xff\xd9"
+
+
+def read_jpeg(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the BGR pixels [H, W, 3] of a JPEG of `size` (rows, columns); EXIF is ignored.
+
+    Raises DataError when the file is missing, cut short, no JPEG, or of another size.
+    """
+    again = "extract the archive that holds it again"
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing; {again}") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; {again}") from error
+    if not data.rstrip(b"\0").endswith(END_OF_IMAGE):
+        raise DataError(f"{path}: cut short after {len(data)} bytes (no end-of-image marker); {again}")
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise DataError(f"{path}: not a readable JPEG ({len(data)} bytes); {again}")
+    if pixels.shape != (*size, 3):
+        raise DataError(f"{path}: {list(pixels.shape)} pixels; the recipe expects {[*size, 3]} ([images] raw_size)")
+    return np.asarray(pixels, np.uint8)
+
+
+def prepare_image(pixels: NDArray[np.uint8] | NDArray[np.float32], settings: Images) -> NDArray[np.float32]:
+    """Return [3, H, W] float32, normalised, then resized, then padded with zeros, of BGR pixels [h, w, 3]."""
+    image = np.array(pixels, np.float32)
+    if settings.to_rgb:
+        cv2.cvtColor(image, cv2.COLOR_BGR2RGB, image)
+    mean = np.array(settings.mean, np.float32).astype(np.float64).reshape(1, -1)
+    scale = 1 / np.array(settings.std, np.float32).astype(np.float64).reshape(1, -1)
+    cv2.subtract(image, mean, image)
+    cv2.multiply(image, scale, image)
+    rows, columns = settings.resized
+    if (rows, columns) != image.shape[:2]:
+        image = np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
+    padded = np.zeros((3, *settings.padded), np.float32)
+    padded[:, :rows, :columns] = image.transpose(2, 0, 1)
+    return padded
