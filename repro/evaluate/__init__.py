@@ -1,10 +1,4 @@
-"""From detections to the official number.
+"""Evaluation: from a checkpoint to what the official nuScenes evaluator says.
 
-In: `Detections` and the records they belong to. Out: the benchmark's result file and `Metrics`. Scores are computed by
-the nuScenes devkit, never here.
+In: weights and a data set. Out: a results file in the benchmark's format, and its metrics.
 """
-
-from repro.evaluate.format import format_detections, write_results
-from repro.evaluate.nuscenes import EvaluationError, evaluate
-
-__all__ = ["EvaluationError", "evaluate", "format_detections", "write_results"]

@@ -19,7 +19,7 @@ from nuscenes.utils.splits import create_splits_scenes
 
 from repro.artifacts import TP_ERRORS, ClassMetrics, Metrics
 from repro.data.tables import open_tables
-from repro.evaluate.format import ResultBox
+from repro.evaluate.formatting import ResultBox
 
 if TYPE_CHECKING:
     from collections.abc import Collection

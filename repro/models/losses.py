@@ -28,6 +28,12 @@ def focal_loss(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float) ->
     return binary_cross_entropy_with_logits(logits, target, reduction="none") * weight * wrong.pow(gamma)
 
 
+def box_distance(codes: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted L1 distance, summed, over the rows whose target is finite (spec §D)."""
+    usable = target.isfinite().all(-1)
+    return ((codes - target).abs() * weights)[usable].sum()
+
+
 def detection_losses(
     prediction: Prediction,
     truth: Sequence[GroundTruth],
@@ -70,10 +76,7 @@ def layer_losses(
     matched = logits.new_tensor([float(sum(map(len, found)))])
     normaliser = mean_over_ranks(matched).clamp(min=1.0).squeeze(0)
     focal = focal_loss(logits, labels, alpha=losses.alpha, gamma=losses.gamma).sum()
-    predicted, target = torch.cat(found), torch.cat(wanted)
-    usable = target.isfinite().all(-1)
-    weights = codes.new_tensor(losses.code_weights)
-    distance = ((predicted[usable] - target[usable]).abs() * weights).sum()
+    distance = box_distance(torch.cat(found), torch.cat(wanted), codes.new_tensor(losses.code_weights))
     loss_class = losses.class_weight * focal / normaliser
     loss_box = losses.box_weight * distance / normaliser
     return loss_class.nan_to_num(), loss_box.nan_to_num()

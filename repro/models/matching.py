@@ -26,6 +26,12 @@ def focal_cost(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float) ->
     return positive[:, labels] - negative[:, labels]
 
 
+def box_cost(codes: Tensor, boxes: Tensor) -> Tensor:
+    """Return [K, G]: the L1 distance of the first eight codes [K, 10] to those of boxes [G, 9]."""
+    target = codes_from_boxes(boxes)[:, :MATCHED_CODES]
+    return torch.cdist(codes[:, :MATCHED_CODES], target, p=1)
+
+
 @torch.no_grad()
 def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) -> tuple[Tensor, Tensor]:
     """Return the matched predictions and their boxes, two int64 tensors [min(K, G)], for one item and layer.
@@ -35,10 +41,8 @@ def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) 
     if len(truth.labels) == 0:
         nothing = truth.labels.new_zeros(0)
         return nothing, nothing
-    target = codes_from_boxes(truth.boxes)[:, :MATCHED_CODES]
     cost_class = focal_cost(logits, truth.labels, alpha=settings.alpha, gamma=settings.gamma)
-    cost_box = torch.cdist(codes[:, :MATCHED_CODES], target, p=1)
-    cost = settings.class_weight * cost_class + settings.box_weight * cost_box
+    cost = settings.class_weight * cost_class + settings.box_weight * box_cost(codes, truth.boxes)
     if not torch.isfinite(cost).all():
         raise ValueError(
             "a matching cost is not finite: predictions or boxes hold NaN or infinity "

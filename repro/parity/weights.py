@@ -65,4 +65,5 @@ def _scaled(name: str, leaf: str, draw: NDArray[np.float64]) -> NDArray[np.float
         return 1 + 0.1 * draw if leaf == "weight" else 0.1 * draw
     fan_in = int(np.prod(draw.shape[1:]))
     gain = next(gain for pattern, gain in GAINS if re.search(f"{pattern}$", name))
-    return draw * (gain / fan_in**0.5)
+    scaled: NDArray[np.float64] = draw * (gain / fan_in**0.5)
+    return scaled

@@ -10,7 +10,8 @@ import pytest
 from nuscenes.nuscenes import NuScenes
 
 from repro.data import FrameRecord, open_nuscenes
-from repro.evaluate import EvaluationError, evaluate, format_detections, write_results
+from repro.evaluate.formatting import format_detections, write_results
+from repro.evaluate.nuscenes import EvaluationError, evaluate
 from repro.recipe.schema import CAMERAS, CLASSES
 from tests.evaluate.truth import perfect_detections
 

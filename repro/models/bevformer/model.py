@@ -111,7 +111,7 @@ class BEVFormer(nn.Module):
         )
         where, visible = project_pillars(pillars, frame.img_from_lidar, bev.range, frame.image_size)
         return BevView(
-            position=self._positions().expand(B, -1, -1),
+            position=cell_positions(self.row_positions.weight, self.column_positions.weight).expand(B, -1, -1),
             pairs=pairs,
             has_history=self._has_history(frame),
             bev_references=interleave(past, present),
@@ -121,13 +121,6 @@ class BEVFormer(nn.Module):
             bev_size=size,
             level_sizes=tokens[1],
         )
-
-    def _positions(self) -> Tensor:
-        """Return the learned position [Q, C] of each cell: column part first."""
-        rows, columns = self.row_positions.weight, self.column_positions.weight
-        across = columns.expand(len(rows), -1, -1)  # [Y, X, C/2]
-        down = rows[:, None].expand(-1, len(columns), -1)
-        return torch.cat([across, down], -1).flatten(0, 1)
 
     def _has_history(self, frame: Frame) -> Tensor:
         """Return which items have a history: quirk 8 lets the first item decide for all."""
@@ -153,6 +146,13 @@ class BEVFormer(nn.Module):
         nn.init.zeros_(self.reference_points.bias)
         nn.init.normal_(self.level_embeddings)
         nn.init.normal_(self.camera_embeddings)  # the nn.Embeddings start as N(0, 1) by themselves (quirk 15)
+
+
+def cell_positions(rows: Tensor, columns: Tensor) -> Tensor:
+    """Return the learned position [Q, C] of each cell from rows [Y, C/2] and columns [X, C/2]: column part first."""
+    across = columns.expand(len(rows), -1, -1)  # [Y, X, C/2]
+    down = rows[:, None].expand(-1, len(columns), -1)
+    return torch.cat([across, down], -1).flatten(0, 1)
 
 
 def build_bevformer(recipe: Recipe) -> BEVFormer:

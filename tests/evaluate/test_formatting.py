@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from repro.data.infos import records_from_infos
-from repro.evaluate.format import CLASS_RANGE_M, attribute_of, format_detections, write_results
+from repro.evaluate.formatting import CLASS_RANGE_M, attribute_of, format_detections, write_results
 from repro.recipe.schema import CAMERAS, CLASSES
 from repro.tensors import Detections
 

@@ -1,0 +1,146 @@
+"""The words after `python -m repro`: parse them, make one call, print, and turn mistakes into exit codes.
+
+Exit codes: 0 done, 1 a metric outside its tolerance (or a parity case that fails), 2 bad input or problems found,
+3 could not look, 130 interrupted (the same command resumes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from repro.recipe import RecipeError, available, load_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from repro.recipe import Recipe
+
+STAGES = ("data", "train", "evaluate", "compare", "report")
+DATA = ("nuscenes", "nuscenes-mini", "synth")
+EPILOG = """\
+examples
+  python -m repro run --recipe bevformer_tiny --data synth --smoke      the whole path in minutes, no licence, no GPU
+  python -m repro run --recipe bevformer_tiny --dataroot /data/nuscenes the published number
+  python -m repro run --recipe bevformer_tiny --eval-only --checkpoint bevformer_tiny_epoch_24.pth --quirks released
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = _parser().parse_args(argv)
+    try:
+        code: int = words.command(words)
+    except RecipeError as error:
+        return _refuse(error)
+    except BrokenPipeError:
+        return 0  # the reader of our output left: nothing to complain about
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="repro",
+        description="From a recipe to a judged number.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="doctor, data, train, evaluate, compare, report", description=main.__doc__))
+    recipes = commands.add_parser("recipes", help="list the recipes, or show one")
+    recipes.add_argument("name", nargs="?", help="show this recipe as read, defaults included")
+    recipes.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    recipes.set_defaults(command=_recipes)
+    parity = commands.add_parser("parity", help="compare our maths with outputs of the authors' code")
+    parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
+    parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    parity.set_defaults(command=_parity)
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--recipe", required=True, metavar="NAME", help="a name out of `repro recipes`, or a .toml file")
+    run.add_argument("--data", choices=DATA, default="nuscenes", help="which data set (default: %(default)s)")
+    run.add_argument("--dataroot", type=Path, help="the folder with samples/ and v1.0-*/ (default: data/nuscenes)")
+    run.add_argument("--run", type=Path, metavar="DIR", help="run folder; the same one resumes (default: runs/…)")
+    run.add_argument("--stage", choices=STAGES, default="report", help="stop after this stage")
+    run.add_argument("--smoke", action="store_true", help="shorten every stage; the report says what was shortened")
+    run.add_argument("--plan", action="store_true", help="say which stages would run and why, and stop")
+    run.add_argument("--checkpoint", type=Path, metavar="FILE", help="start from these weights")
+    run.add_argument("--eval-only", action="store_true", help="do not train; needs --checkpoint")
+    run.add_argument("--quirks", choices=("head", "released"), default="head", help="whose quirks (spec §I)")
+    run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    run.add_argument("--force", action="store_true", help="go on although the doctor found problems")
+    run.add_argument("--json", action="store_true", help="print the verdict as one JSON document and nothing else")
+    run.set_defaults(command=_run)
+
+
+def _recipes(words: argparse.Namespace) -> int:
+    if words.name:
+        recipe = load_recipe(words.name)
+        text = recipe.model_dump_json(indent=1) if words.json else _page(recipe)
+        sys.stdout.write(text + "\n")
+        return 0
+    recipes = [load_recipe(name) for name in available()]
+    if words.json:
+        rows = [{"name": r.name, "title": r.title, "nds": r.expected.nds, "map": r.expected.map} for r in recipes]
+        sys.stdout.write(json.dumps({"schema_version": 1, "recipes": rows}, indent=1) + "\n")
+        return 0
+    table = Table("recipe", "what it is", "published NDS", "published mAP", "±", box=None)
+    for r in recipes:
+        figures = ["–" if value is None else f"{value:.3f}" for value in (r.expected.nds, r.expected.map)]
+        table.add_row(r.name, r.title, *figures, f"{r.expected.tolerance:.3f}")
+    Console().print(table)
+    return 0
+
+
+def _page(recipe: Recipe) -> str:
+    """Return the recipe as indented `key = value` lines, every key present."""
+    lines: list[str] = []
+
+    def add(table: dict[str, object], depth: int) -> None:
+        for key, value in table.items():
+            if isinstance(value, dict):
+                lines.append(f"{'  ' * depth}[{key}]")
+                add(value, depth + 1)
+            else:
+                lines.append(f"{'  ' * depth}{key} = {json.dumps(value)}")
+
+    add(recipe.model_dump(mode="json"), 0)
+    return "\n".join(lines)
+
+
+def _parity(words: argparse.Namespace) -> int:
+    from repro.parity.run import main as run_parity  # noqa: PLC0415 — torch takes seconds to import
+
+    return run_parity(words.directory, as_json=words.json)
+
+
+def _run(words: argparse.Namespace) -> int:
+    """Run the main job: the doctor looks first, then the pipeline tells its story."""
+    from repro.pipeline import plan, reproduce  # noqa: PLC0415 — as above
+    from repro.rundir import RunDir  # noqa: PLC0415 — as above
+
+    job = _job(words)
+    with RunDir(words.run or _run_folder(words)) as run:
+        if words.plan:
+            for stage in plan(job, run):
+                sys.stdout.write(f"{stage.stage:<9} {'run ' if stage.runs else 'skip'}  {stage.why}\n")
+            return 0
+        verdict = reproduce(job, run, say=_say)
+        return _conclude(words, job, run, verdict)
+
+
+def _refuse(error: Exception) -> int:
+    sys.stderr.write(f"{error}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Golden case of training: losses, every gradient, and three optimiser steps of one clip with history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from repro.data.dataset import FrameLoader, ground_truth
+from repro.data.sequences import clip_steps
+from repro.models.bevformer import build_bevformer, history_of
+from repro.models.losses import detection_losses
+from repro.parity.check import EXACT, CaseResult, Check, Tolerance, compare
+from repro.parity.forward_case import BEV, BOXES_M, LOGITS
+from repro.parity.frames import records
+from repro.recipe import load_recipe
+from repro.tensors import Clip
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from repro.models.bevformer import BEVFormer
+    from repro.parity.golden import Arrays, GoldenSet
+    from repro.recipe import Recipe
+    from repro.tensors import Prediction
+
+# ../shared/golden/README.md, "Float noise"
+LOSS = Tolerance(relative=1e-5)
+CAN_BUS = Tolerance(relative=1e-9, of_max=1e-12)
+GRADIENT_NORM = Tolerance(absolute=3e-3, p99=3e-3)
+STEP_LOSS = (1e-5, 1e-4, 3e-3)
+STEP_GRADIENT = (1e-3, 1e-3, 5e-3)
+
+
+def train(name: str, golden: GoldenSet) -> CaseResult:
+    """`tiny_train`: batch 1, queue of 3, no dropout, no augmentation, history without gradient."""
+    recipe = load_recipe("bevformer_tiny")
+    arrays = golden.arrays(name)
+    model = build_bevformer(recipe)
+    upstream_of = golden.fill(model, "tiny")
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif isinstance(module, nn.MultiheadAttention):
+            module.dropout = 0.0
+    clip = _clip(golden, recipe)
+    checks = [
+        compare("can_bus", torch.cat([f.can_bus for f in clip.frames]), arrays["can_bus"], CAN_BUS),
+        compare("prev_bev_exists", torch.cat([f.has_history for f in clip.frames]), arrays["prev_bev_exists"], EXACT),
+    ]
+    before = {key: p.detach().clone() for key, p in model.named_parameters()}
+    optimizer = _optimizer(model, golden.facts(name)["optimizer"])
+    for step in range(len(arrays["step_loss"])):
+        optimizer.zero_grad()
+        history = history_of(model, clip.frames[:-1])
+        prediction = model(clip.frames[-1], history)
+        losses = detection_losses(prediction, clip.truth, recipe.losses, recipe.matcher)
+        total = torch.stack(list(losses.values())).sum()
+        total.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        if step == 0:
+            checks += _first_step(prediction, history, losses, arrays)
+            checks += _gradients(model, upstream_of, arrays)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), golden.facts(name)["grad_clip"]["max_norm"])
+        optimizer.step()
+        for what, value, limits in (("loss", total, STEP_LOSS), ("grad_norm", norm, STEP_GRADIENT)):
+            golden_value = arrays[f"step_{what}"][step]
+            checks.append(compare(f"step{step}.{what}", value, golden_value, Tolerance(relative=limits[step])))
+    checks += _after(model, before, upstream_of, arrays)
+    return CaseResult(name, tuple(checks))
+
+
+def _clip(golden: GoldenSet, recipe: Recipe) -> Clip:
+    """Return the clip of records 1, 2, 3: the oldest of the four is the one left out."""
+    chosen = records(golden)[1:4]
+    loader = FrameLoader(golden.folder / "real_frame", recipe)
+    steps = clip_steps(chosen, recipe.model.quirks)
+    frames = tuple(loader.load(record, can_bus, has_history=linked) for record, can_bus, linked in steps)
+    return Clip(frames, (ground_truth(chosen[-1], recipe),))
+
+
+def _optimizer(model: BEVFormer, facts: Any) -> torch.optim.Optimizer:
+    """Return the case's AdamW: its facts stand in the set's JSON."""
+    factor = facts["paramwise_cfg"]["custom_keys"]["img_backbone"]["lr_mult"]
+    trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for name, p in trainable if name.startswith("backbone.")], "lr": facts["lr"] * factor},
+        {"params": [p for name, p in trainable if not name.startswith("backbone.")]},
+    ]
+    return torch.optim.AdamW(groups, lr=facts["lr"], weight_decay=facts["weight_decay"])
+
+
+def _first_step(
+    prediction: Prediction, history: Tensor | None, losses: dict[str, Tensor], arrays: Arrays
+) -> list[Check]:
+    assert history is not None
+    golden = dict(zip(arrays["loss_names"].tolist(), arrays["loss_values"].tolist(), strict=True))
+    return [
+        *(compare(key, losses[key], golden[key], LOSS) for key in golden),
+        compare("prev_bev", history[0, ::10], arrays["prev_bev.sub"], BEV),
+        compare("bev_embed", prediction.bev[0, ::10], arrays["bev_embed.sub"], BEV),
+        compare("cls_scores", prediction.cls_logits[:, 0], arrays["all_cls_scores"], LOGITS),
+        compare("bbox_preds", prediction.box_codes[:, 0], arrays["all_bbox_preds"], BOXES_M),
+    ]
+
+
+def _gradients(model: BEVFormer, upstream_of: dict[str, str], arrays: Arrays) -> list[Check]:
+    """Compare which parameters have a gradient, every gradient's norm, and the first values of some."""
+    ours = {upstream_of[key]: p for key, p in model.named_parameters() if p.requires_grad}
+    names = arrays["grad_param_names"].tolist()
+    same = sorted(ours) == sorted(names)
+    checks = [compare("parameters with a gradient", float(same), 1.0, EXACT)]
+    if not same:
+        return checks
+    norms = np.array([float(_grad(ours[name]).norm()) for name in names])
+    relative = norms / np.maximum(arrays["grad_l2"], 1e-12)
+    relative[arrays["grad_l2"] == 0] = 1.0 + norms[arrays["grad_l2"] == 0]
+    checks.append(compare("gradient norms, ours / golden", relative, np.ones(len(names)), GRADIENT_NORM))
+    median = float(np.median(np.abs(relative - 1)))
+    checks.append(compare("gradient norms, median error", median, 0.0, Tolerance(absolute=1e-4)))
+    for key in arrays.names("grad64."):
+        loose = "reg_branches" in key
+        limit = Tolerance(of_max=1e-2) if loose else Tolerance(of_max=1e-3)
+        first = _grad(ours[key]).flatten()[:64]
+        checks.append(compare(f"grad {key.rpartition('transformer.')[2]}", first, arrays[f"grad64.{key}"], limit))
+    return checks
+
+
+def _after(model: BEVFormer, before: dict[str, Tensor], upstream_of: dict[str, str], arrays: Arrays) -> list[Check]:
+    """Compare how far the optimiser moved 20 parameters in its steps."""
+    ours = {upstream_of[key]: (p.detach(), before[key]) for key, p in model.named_parameters()}
+    pairs = [ours[name] for name in arrays["after_names"].tolist()]
+    moved = [float((now.double() - then.double()).norm()) for now, then in pairs]
+    length = [float(now.double().norm()) for now, _ in pairs]
+    return [
+        compare("after: distance moved", moved, arrays["after_delta_l2"], Tolerance(of_max=1e-2)),
+        compare("after: length", length, arrays["after_l2"], Tolerance(relative=1e-4)),
+    ]
+
+
+def _grad(parameter: Tensor) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

@@ -1,0 +1,177 @@
+"""The story, top to bottom: data, train, evaluate, compare, report. Each stage's work is its own file's business."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repro.artifacts import DataReady, Machine, Metrics, Trained, Verdict
+from repro.atomic import digest, sha256_of, source_digest
+from repro.compare import compare
+from repro.evaluate.stage import evaluate
+from repro.prepare import data_fingerprint, prepare
+from repro.report import RunFacts, report
+from repro.rundir import Plan, RunDir
+from repro.train.stage import adopt, train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from repro.recipe import Recipe
+
+HERE = Path(__file__).resolve().parent
+STAGES = ("data", "train", "evaluate", "compare", "report")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run as asked for: the recipe as resolved, the data, the weights, and how far to go."""
+
+    recipe: Recipe
+    data: str
+    dataroot: Path
+    cache: Path
+    smoke: bool
+    checkpoint: Path | None
+    eval_only: bool
+    machine: Machine
+    command: str
+    last_stage: str = "report"
+
+
+def reproduce(job: Job, run: RunDir, *, say: Callable[[str], None]) -> Verdict | None:
+    """Run what is not done yet, up to `job.last_stage`; return the verdict, None when stopped before it.
+
+    `say` is told each stage as it starts. Raises the stages' own errors; what was finished stays finished.
+    """
+    recipe, last = job.recipe, STAGES.index(job.last_stage)
+    run.write("recipe.json", recipe.model_dump_json(indent=1) + "\n")
+
+    say("data")
+    data = run.step("data", DataReady, _data_key(job), lambda: prepare(job.data, job.dataroot, recipe, job.cache))
+    if last < STAGES.index("train"):
+        return None
+
+    say("train")
+    key = _train_key(job, data)
+    trained = run.step("train", Trained, key, lambda: _train(job, data, run, digest(key)), lost=_lost(run))
+    if last < STAGES.index("evaluate"):
+        return None
+
+    say("evaluate")
+    metrics = run.step(
+        "evaluate",
+        Metrics,
+        _evaluate_key(job, data, trained),
+        lambda: evaluate(recipe, data, run.path / trained.checkpoint, run.path / "evaluate", _eval_setting(job)),
+    )
+    if last < STAGES.index("compare"):
+        return None
+
+    say("compare")
+    verdict = run.step(
+        "compare",
+        Verdict,
+        _compare_key(job, data, trained, metrics),
+        lambda: compare(
+            recipe.expected, recipe.schedule, data=data, trained=trained, metrics=metrics, smoke=job.smoke
+        ),
+    )
+    if job.last_stage == "report":
+        say("report")
+        run.write("report.md", report(recipe, _facts(job, run, data, trained, metrics, verdict)))
+    return verdict
+
+
+def plan(job: Job, run: RunDir) -> list[Plan]:
+    """Say for each stage whether it would run and why, without running anything."""
+    plans = [run.plan("data", DataReady, _data_key(job))]
+    if not plans[-1].runs:
+        data = run.load("data", DataReady)
+        plans.append(run.plan("train", Trained, _train_key(job, data), lost=_lost(run)))
+    if not plans[-1].runs:
+        trained = run.load("train", Trained)
+        plans.append(run.plan("evaluate", Metrics, _evaluate_key(job, data, trained)))
+    if not plans[-1].runs:
+        metrics = run.load("evaluate", Metrics)
+        plans.append(run.plan("compare", Verdict, _compare_key(job, data, trained, metrics)))
+    follows = [Plan(stage, runs=True, why=f"follows {plans[-1].stage}") for stage in STAGES[len(plans) : -1]]
+    always = Plan("report", runs=True, why="drawn anew from the other stages' files each time")
+    return [*plans, *follows, always][: STAGES.index(job.last_stage) + 1]
+
+
+def _train(job: Job, data: DataReady, run: RunDir, key: str) -> Trained:
+    if job.eval_only:
+        assert job.checkpoint is not None, "the menu asks for --checkpoint with --eval-only"
+        return adopt(job.recipe, job.checkpoint, run.path / "train")
+    return train(
+        job.recipe, data, run.path / "train", device=job.machine.device, start=job.checkpoint, smoke=job.smoke, key=key
+    )
+
+
+def _lost(run: RunDir) -> Callable[[Trained], str | None]:
+    def lost(trained: Trained) -> str | None:
+        there = (run.path / trained.checkpoint).is_file()
+        return None if there else f"its checkpoint {trained.checkpoint} is gone"
+
+    return lost
+
+
+def _code(*rooms: str) -> dict[str, str]:
+    return {f"code of repro/{room}": source_digest(HERE / room) for room in rooms}
+
+
+def _parts(recipe: Recipe, *names: str) -> dict[str, str]:
+    tables = recipe.model_dump(mode="json")
+    return {f"recipe [{name}]": digest(tables[name]) for name in names}
+
+
+def _data_key(job: Job) -> dict[str, str]:
+    where = {"--data": job.data, "--dataroot": str(job.dataroot), "data folder": data_fingerprint(job.dataroot)}
+    return {**where, **_parts(job.recipe, "data"), **_code("data", "prepare.py")}
+
+
+def _train_key(job: Job, data: DataReady) -> dict[str, str]:
+    asked = {
+        "--smoke": str(job.smoke),
+        "--eval-only": str(job.eval_only),
+        "--checkpoint": sha256_of(job.checkpoint) if job.checkpoint else "none",
+        "data set": data.fingerprint,
+    }
+    parts = _parts(job.recipe, "data", "images", "augment", "model", "matcher", "losses", "optimizer", "schedule")
+    parts |= _parts(job.recipe, "train") | (_parts(job.recipe, "smoke") if job.smoke else {})
+    return {**asked, **parts, **_code("ops", "models", "train", "data")}
+
+
+def _evaluate_key(job: Job, data: DataReady, trained: Trained) -> dict[str, str]:
+    asked = {"--smoke": str(job.smoke), "checkpoint": trained.sha256, "data set": data.fingerprint}
+    parts = _parts(job.recipe, "data", "images", "model", "coder", "eval", *(["smoke"] if job.smoke else []))
+    return {**asked, **parts, **_code("ops", "models", "evaluate", "data")}
+
+
+def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: Metrics) -> dict[str, str]:
+    values = {"data": asdict(data), "trained": asdict(trained), "metrics": asdict(metrics)}
+    asked = {"--smoke": str(job.smoke), **{f"result of {name}": digest(value) for name, value in values.items()}}
+    return {**asked, **_parts(job.recipe, "expected", "schedule"), **_code("compare.py")}
+
+
+def _facts(
+    job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: Metrics, verdict: Verdict
+) -> RunFacts:
+    whole = trained.iterations_per_epoch * job.recipe.schedule.epochs
+    shortened = (
+        f"training: {trained.iterations} of {whole} iterations",
+        f"evaluation: {metrics.samples} of {metrics.samples_in_split} samples",
+        f"loader workers: {job.recipe.smoke.workers} instead of {job.recipe.train.workers}",
+    )
+    return RunFacts(
+        machine=job.machine,
+        data=data,
+        trained=trained,
+        metrics=metrics,
+        verdict=verdict,
+        seconds={stage: run.seconds(stage) for stage in STAGES[:-1]},
+        shortened=shortened if job.smoke else (),
+        command=job.command,
+    )
