@@ -11,7 +11,7 @@ from nuscenes.nuscenes import NuScenes
 from pyquaternion import Quaternion
 
 from repro.data.can_bus import can_bus_vector
-from repro.data.geometry import rotation_of, yaw_of
+from repro.data.geometry import rotation_of
 from repro.data.records import CameraRecord, DataError, FrameRecord
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def open_tables(dataroot: Path, version: str) -> NuScenes:
     check_tables(dataroot, version)
     try:
         return NuScenes(version=version, dataroot=str(dataroot), verbose=False)
-    except (AssertionError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
+    except (AssertionError, IndexError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
         rows = {name: _rows(dataroot, version, name) for name in TABLES}  # the full parse once more, to name the file
         _check_maps(dataroot, rows["map"])
         raise _unrelated(dataroot / version, error) from error
@@ -256,7 +256,7 @@ def _annotations(
         for row in (ego, sensor):
             box.translate(-np.array(row["translation"], float))
             box.rotate(Quaternion(row["rotation"]).inverse)
-        yaw = yaw_of(box.orientation.elements)
+        yaw = box.orientation.yaw_pitch_roll[0]  # not `yaw_of`: with roll and pitch the two differ by 1e-4 rad (§F.1)
         rows.append([*box.center, *box.wlh, -yaw - np.pi / 2])
         velocities.append((lidar_from_global @ [*tables.box_velocity(token)[:2], 0.0])[:2])
         names.append(CLASS_OF_CATEGORY.get(annotation["category_name"], annotation["category_name"]))
