@@ -10,7 +10,7 @@ from repro.artifacts import DataReady, Machine, Metrics, Trained, Verdict
 from repro.atomic import digest, sha256_of, source_digest
 from repro.compare import compare
 from repro.evaluate.stage import evaluate
-from repro.prepare import data_fingerprint, prepare
+from repro.prepare import data_fingerprint, open_index, prepare
 from repro.report import RunFacts, report
 from repro.rundir import Plan, RunDir
 from repro.train.stage import adopt, train
@@ -18,6 +18,7 @@ from repro.train.stage import adopt, train
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from repro.data import Subset
     from repro.recipe import Recipe
 
 HERE = Path(__file__).resolve().parent
@@ -35,6 +36,7 @@ class Job:
     smoke: bool
     checkpoint: Path | None
     eval_only: bool
+    without_can_bus: bool
     machine: Machine
     command: str
     last_stage: str = "report"
@@ -45,42 +47,32 @@ def reproduce(job: Job, run: RunDir, *, say: Callable[[str], None]) -> Verdict |
 
     `say` is told each stage as it starts. Raises the stages' own errors; what was finished stays finished.
     """
-    recipe, last = job.recipe, STAGES.index(job.last_stage)
-    run.write("recipe.json", recipe.model_dump_json(indent=1) + "\n")
+    wanted = STAGES[: STAGES.index(job.last_stage) + 1]
+    run.write("recipe.json", job.recipe.model_dump_json(indent=1) + "\n")
 
     say("data")
-    data = run.step("data", DataReady, _data_key(job), lambda: prepare(job.data, job.dataroot, recipe, job.cache))
-    if last < STAGES.index("train"):
+    data = run.step("data", DataReady, _data_key(job), lambda: _prepare(job))
+    if "train" not in wanted:
         return None
 
     say("train")
     key = _train_key(job, data)
     trained = run.step("train", Trained, key, lambda: _train(job, data, run, digest(key)), lost=_lost(run))
-    if last < STAGES.index("evaluate"):
+    if "evaluate" not in wanted:
         return None
 
     say("evaluate")
-    metrics = run.step(
-        "evaluate",
-        Metrics,
-        _evaluate_key(job, data, trained),
-        lambda: evaluate(recipe, data, run.path / trained.checkpoint, run.path / "evaluate", _eval_setting(job)),
-    )
-    if last < STAGES.index("compare"):
+    key = _evaluate_key(job, data, trained)
+    metrics = run.step("evaluate", Metrics, key, lambda: _evaluate(job, data, trained, run, digest(key)))
+    if "compare" not in wanted:
         return None
 
     say("compare")
-    verdict = run.step(
-        "compare",
-        Verdict,
-        _compare_key(job, data, trained, metrics),
-        lambda: compare(
-            recipe.expected, recipe.schedule, data=data, trained=trained, metrics=metrics, smoke=job.smoke
-        ),
-    )
-    if job.last_stage == "report":
+    key = _compare_key(job, data, trained, metrics)
+    verdict = run.step("compare", Verdict, key, lambda: _compare(job, data, trained, metrics))
+    if "report" in wanted:
         say("report")
-        run.write("report.md", report(recipe, _facts(job, run, data, trained, metrics, verdict)))
+        run.write("report.md", report(job.recipe, _facts(job, run, data, trained, metrics, verdict)))
     return verdict
 
 
@@ -101,13 +93,46 @@ def plan(job: Job, run: RunDir) -> list[Plan]:
     return [*plans, *follows, always][: STAGES.index(job.last_stage) + 1]
 
 
+def _prepare(job: Job) -> DataReady:
+    return prepare(job.data, job.dataroot, job.recipe, job.cache, without_can_bus=job.without_can_bus)
+
+
+def _samples(job: Job, data: DataReady, split: str) -> Subset:
+    return open_index(Path(data.dataroot), data.version, job.recipe, job.cache).split(split)
+
+
 def _train(job: Job, data: DataReady, run: RunDir, key: str) -> Trained:
     if job.eval_only:
         assert job.checkpoint is not None, "the menu asks for --checkpoint with --eval-only"
-        return adopt(job.recipe, job.checkpoint, run.path / "train")
+        return adopt(job.recipe, job.checkpoint)
     return train(
-        job.recipe, data, run.path / "train", device=job.machine.device, start=job.checkpoint, smoke=job.smoke, key=key
+        job.recipe,
+        data,
+        _samples(job, data, data.train_split),
+        run.path / "train",
+        device=job.machine.device,
+        start=job.checkpoint,
+        smoke=job.smoke,
+        key=key,
     )
+
+
+def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, key: str) -> Metrics:
+    return evaluate(
+        job.recipe,
+        data,
+        _samples(job, data, data.eval_split),
+        run.path / trained.checkpoint,
+        run.path / "evaluate",
+        device=job.machine.device,
+        smoke=job.smoke,
+        key=key,
+    )
+
+
+def _compare(job: Job, data: DataReady, trained: Trained, metrics: Metrics) -> Verdict:
+    recipe = job.recipe
+    return compare(recipe.expected, recipe.schedule, data=data, trained=trained, metrics=metrics, smoke=job.smoke)
 
 
 def _lost(run: RunDir) -> Callable[[Trained], str | None]:
@@ -128,8 +153,12 @@ def _parts(recipe: Recipe, *names: str) -> dict[str, str]:
 
 
 def _data_key(job: Job) -> dict[str, str]:
-    where = {"--data": job.data, "--dataroot": str(job.dataroot), "data folder": data_fingerprint(job.dataroot)}
-    return {**where, **_parts(job.recipe, "data"), **_code("data", "prepare.py")}
+    where = {
+        "--data": job.data,
+        "--dataroot": str(job.dataroot),
+        "data folder": data_fingerprint(job.data, job.dataroot),
+    }
+    return {**where, **_parts(job.recipe, "data", "model"), **_code("data", "prepare.py")}
 
 
 def _train_key(job: Job, data: DataReady) -> dict[str, str]:
@@ -156,9 +185,7 @@ def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: Metrics) 
     return {**asked, **_parts(job.recipe, "expected", "schedule"), **_code("compare.py")}
 
 
-def _facts(
-    job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: Metrics, verdict: Verdict
-) -> RunFacts:
+def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: Metrics, verdict: Verdict) -> RunFacts:
     whole = trained.iterations_per_epoch * job.recipe.schedule.epochs
     shortened = (
         f"training: {trained.iterations} of {whole} iterations",

@@ -149,6 +149,12 @@ class Subset:
         column = self._index.table["token"].to_pylist()
         return [column[row] for row in self.rows]
 
+    @property
+    def scenes(self) -> list[str]:
+        """The scene token of each sample, in order."""
+        column = self._index.table["scene_token"].to_pylist()
+        return [column[row] for row in self.rows]
+
     def image_paths(self) -> Iterable[str]:
         """Yield the image paths of every frame, relative to the data root."""
         column = self._index.table["camera_path"]

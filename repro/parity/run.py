@@ -119,5 +119,6 @@ def line_of(result: CaseResult, seconds: float) -> str:
     worst = result.worst
     return (
         f"{'pass' if result.ok else 'FAIL'}  {result.name:<20} {len(result.checks):>3} checks  "
-        f"abs {worst.worst_abs:8.2e}  rel {worst.worst_rel:8.2e}  {worst.what} (allowed {worst.tolerance}) {seconds:.1f} s"
+        f"abs {worst.worst_abs:8.2e}  rel {worst.worst_rel:8.2e}  {seconds:5.1f} s  "
+        f"{worst.what} (allowed {worst.tolerance})"
     )

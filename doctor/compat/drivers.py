@@ -1,0 +1,120 @@
+"""Which driver runs which CUDA, as dated rows. How to apply them is written here once; judging machines is for rules.
+
+Sources: CUDA 13.2 Update 2 release notes, tables 2 and 3 (rows up to 13.2, cross-checked with meson's table);
+13.3 from meson and two quotes of its release notes. 13.4 and 13.5 bundle no driver and have no number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from doctor.facts import Capability, Version
+
+AS_OF = "2026-11"
+
+
+@dataclass(frozen=True, slots=True)
+class DriverRow:
+    """The Linux driver that came with the first release of a CUDA minor version: it runs all of it."""
+
+    cuda: tuple[int, int]
+    driver: Version
+    source: str
+
+
+DRIVERS = (
+    DriverRow((13, 3), (610, 43, 2), "secondary-x2"),
+    DriverRow((13, 2), (595, 45, 4), "verified-release-notes"),
+    DriverRow((13, 1), (590, 44, 1), "verified-release-notes"),
+    DriverRow((13, 0), (580, 65, 6), "verified-release-notes"),
+    DriverRow((12, 9), (575, 51, 3), "verified-release-notes"),
+    DriverRow((12, 8), (570, 26), "verified-release-notes"),
+    DriverRow((12, 6), (560, 28, 3), "verified-release-notes"),
+    DriverRow((12, 5), (555, 42, 2), "verified-release-notes"),
+    DriverRow((12, 4), (550, 54, 14), "verified-release-notes"),
+    DriverRow((12, 3), (545, 23, 6), "verified-release-notes"),
+    DriverRow((12, 2), (535, 54, 3), "verified-release-notes"),
+    DriverRow((12, 1), (530, 30, 2), "verified-release-notes"),
+    DriverRow((12, 0), (525, 60, 13), "verified-release-notes"),
+    DriverRow((11, 8), (520, 61, 5), "verified-release-notes"),
+    DriverRow((11, 7), (515, 43, 4), "verified-release-notes"),
+    DriverRow((11, 6), (510, 39, 1), "verified-release-notes"),
+    DriverRow((11, 5), (495, 29, 5), "verified-release-notes"),
+    DriverRow((11, 4), (470, 42, 1), "verified-release-notes"),
+    DriverRow((11, 3), (465, 19, 1), "verified-release-notes"),
+    DriverRow((11, 2), (460, 27, 3), "verified-release-notes"),
+    DriverRow((11, 1), (455, 23), "verified-release-notes"),
+    DriverRow((11, 0), (450, 51, 5), "verified-release-notes"),
+    DriverRow((10, 2), (440, 33), "verified-release-notes"),
+    DriverRow((10, 1), (418, 39), "verified-release-notes"),
+    DriverRow((10, 0), (410, 48), "verified-release-notes"),
+)
+
+# Table 2: from this driver on, code built (as SASS) with any minor version of that CUDA major runs.
+MINOR_VERSION_COMPATIBILITY: dict[int, Version] = {
+    11: (450, 80, 2),
+    12: (525, 60, 13),
+    13: (580, 65, 6),
+}
+
+CUDA_OF_BRANCH: dict[int, tuple[int, int]] = {
+    410: (10, 0),
+    418: (10, 1),
+    440: (10, 2),
+    450: (11, 0),
+    455: (11, 1),
+    460: (11, 2),
+    465: (11, 3),
+    470: (11, 4),
+    495: (11, 5),
+    510: (11, 6),
+    515: (11, 7),
+    520: (11, 8),
+    525: (12, 0),
+    530: (12, 1),
+    535: (12, 2),
+    545: (12, 3),
+    550: (12, 4),
+    555: (12, 5),
+    560: (12, 6),
+    565: (12, 7),  # unverified
+    570: (12, 8),
+    575: (12, 9),
+    580: (13, 0),
+    590: (13, 1),
+    595: (13, 2),
+    610: (13, 3),
+    615: (13, 4),  # unverified
+}
+NEWEST_BRANCH = max(CUDA_OF_BRANCH)
+
+# The last driver branch for GPUs below a compute capability (driver installation guide of branch 610).
+LAST_BRANCH_BELOW: tuple[tuple[Capability, int], ...] = (
+    ((5, 0), 470),  # Kepler
+    ((7, 5), 580),  # Maxwell, Pascal, Volta
+)
+
+
+def min_driver(cuda: tuple[int, int]) -> Version | None:
+    """Return the oldest driver for this CUDA, minor-version compatibility counted; None where that is unknown."""
+    if cuda[0] in MINOR_VERSION_COMPATIBILITY:
+        return MINOR_VERSION_COMPATIBILITY[cuda[0]]
+    return full_driver(cuda)
+
+
+def full_driver(cuda: tuple[int, int]) -> Version | None:
+    """Return the driver from which on nothing of this CUDA is missing; None where the table has no such row."""
+    return next((row.driver for row in DRIVERS if row.cuda == cuda), None)
+
+
+def cuda_of_driver(driver: Version) -> tuple[int, int] | None:
+    """Return the newest CUDA that this driver's branch runs in full; None for a branch newer than the table."""
+    branches = [branch for branch in CUDA_OF_BRANCH if branch <= driver[0]]
+    return CUDA_OF_BRANCH[max(branches)] if branches and driver[0] < NEWEST_BRANCH + 5 else None
+
+
+def last_branch_for(capability: Capability) -> int | None:
+    """Return the last driver branch that knows this GPU, None where branches still come."""
+    return next((branch for below, branch in LAST_BRANCH_BELOW if capability < below), None)

@@ -1,0 +1,74 @@
+"""All facts about one machine, and which field a type of fact stands in. No I/O, no opinions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from doctor.facts import (
+    CudaHome,
+    DataSet,
+    Disk,
+    Driver,
+    DriverLibraries,
+    Gpus,
+    HostCompiler,
+    KernelModule,
+    Memory,
+    Packages,
+    PciGpus,
+    Pythons,
+    System,
+    Toolkit,
+    Torch,
+    Unknown,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Everything that is known about one machine. Each field's type is its name in a rule's parameters."""
+
+    system: System | Unknown
+    memory: Memory | Unknown
+    disk: Disk | Unknown
+    pci_gpus: PciGpus | Unknown
+    kernel_module: KernelModule | Unknown
+    driver_libraries: DriverLibraries | Unknown
+    driver: Driver | Unknown
+    gpus: Gpus | Unknown
+    toolkit: Toolkit | Unknown
+    cuda_home: CudaHome | Unknown
+    host_compiler: HostCompiler | Unknown
+    pythons: Pythons | Unknown
+    packages: Packages | Unknown
+    torch: Torch | Unknown
+    data_set: DataSet | Unknown
+
+    def known(self) -> dict[type, object]:
+        """Return the facts that are known, by their type."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        return {type(value): value for value in values if not isinstance(value, Unknown)}
+
+    def why_unknown(self, fact: type) -> Unknown:
+        """Return the reason why there is no fact of this type."""
+        value = getattr(self, FIELD_OF_FACT[fact])
+        return value if isinstance(value, Unknown) else Unknown(f"{fact.__name__} is known")
+
+
+FIELD_OF_FACT: dict[type, str] = {
+    System: "system",
+    Memory: "memory",
+    Disk: "disk",
+    PciGpus: "pci_gpus",
+    KernelModule: "kernel_module",
+    DriverLibraries: "driver_libraries",
+    Driver: "driver",
+    Gpus: "gpus",
+    Toolkit: "toolkit",
+    CudaHome: "cuda_home",
+    HostCompiler: "host_compiler",
+    Pythons: "pythons",
+    Packages: "packages",
+    Torch: "torch",
+    DataSet: "data_set",
+}

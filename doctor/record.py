@@ -1,0 +1,269 @@
+"""A machine in a folder: `Recorder` writes every answer down, redacted; `Replay` gives them back anywhere.
+
+The folder holds one file, machine.json: text as lists of lines, so that it can be read, compared and written by hand.
+What it does not hold was not there. A recording comes from strangers: every value is checked as it is read.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import re
+import socket
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from doctor.shell import DEFAULT_TIMEOUT_S, Access, Host, Output
+
+SCHEMA_VERSION = 1
+FILE = "machine.json"
+MAX_RECORDING = 32 << 20
+SECRETS = (
+    (re.compile(r"://[^/@\s:]+:[^/@\s]+@"), "://redacted@"),
+    (re.compile(r"(?<=//)[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"), "address"),
+    (
+        re.compile(r"\b(?:GPU-|MIG-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE),
+        "UUID",
+    ),
+    (re.compile(r"\b(?:hf|ghp|gho|glpat|pypi)[_-][A-Za-z0-9_-]{16,}"), "token"),
+    (re.compile(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b", re.IGNORECASE), "address"),
+)
+
+Kept = TypeVar("Kept")
+
+
+class RecordingError(ValueError):
+    """A recording that cannot be read; the message names the file and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the recorded look was about: the interpreter, the checkout and the data set folder."""
+
+    python: str
+    folder: str
+    dataroot: str = ""
+
+
+class Recorder:
+    """A host that hands every question on and keeps the answers."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._kept: dict[str, dict[str, Any]] = {}
+
+    def run(self, *words: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> Output:
+        """Run a program and keep what it printed."""
+        return self._keep_output(" ".join(words), self._host.run(*words, timeout_s=timeout_s))
+
+    def run_python(self, python: str, script: Path, *words: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> Output:
+        """Run one of our scripts and keep what it printed."""
+        output = self._host.run_python(python, script, *words, timeout_s=timeout_s)
+        return self._keep_output(" ".join((script.name, python, *words)), output)
+
+    def which(self, program: str) -> str | None:
+        """Find a program."""
+        return self._keep("programs", program, self._host.which(program))
+
+    def read(self, path: str) -> str | None:
+        """Read a file."""
+        text = self._host.read(path)
+        self._keep("files", path, None if text is None else text.split("\n"))
+        return text
+
+    def listing(self, path: str) -> tuple[str, ...]:
+        """List a folder."""
+        names = self._host.listing(path)
+        self._keep("folders", path, list(names) or None)
+        return names
+
+    def real_path(self, path: str) -> str | None:
+        """Follow links."""
+        return self._keep("links", path, self._host.real_path(path))
+
+    def access(self, path: str) -> Access:
+        """Look at permissions."""
+        access = self._host.access(path)
+        words = "r" * access.readable + "w" * access.writable
+        self._keep("access", path, words if access.exists else None)
+        return access
+
+    def space(self, path: str) -> tuple[int, int] | None:
+        """Measure room."""
+        return self._keep("space", path, self._host.space(path))
+
+    def variable(self, name: str) -> str:
+        """Read a variable."""
+        value = self._host.variable(name)
+        self._keep("variables", name, value or None)
+        return value
+
+    def own_python(self) -> str:
+        """Return the interpreter that runs the doctor."""
+        return self._host.own_python()
+
+    def machine(self) -> str:
+        """Return the CPU architecture."""
+        return self._host.machine()
+
+    def save(self, folder: Path, subject: Subject) -> Path:
+        """Write machine.json into `folder`, whole or not at all, redacted. Returns its path."""
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "provenance": "written by doctor --record",
+            "own_python": self.own_python(),
+            "machine": self.machine(),
+            "subject": {"python": subject.python, "folder": subject.folder, "dataroot": subject.dataroot},
+            **{kind: dict(sorted(rows.items())) for kind, rows in sorted(self._kept.items())},
+        }
+        text = redact(json.dumps(document, indent=1, ensure_ascii=False), _own_names())
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=folder, prefix=f".{FILE}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+            Path(part).replace(folder / FILE)
+        finally:
+            with suppress(FileNotFoundError):
+                Path(part).unlink()
+        return folder / FILE
+
+    def _keep_output(self, command: str, output: Output) -> Output:
+        row: dict[str, Any] = {"code": output.code, "out": output.out.split("\n")}
+        row |= {"err": output.err.split("\n")} if output.err else {}
+        row |= {"problem": output.problem} if output.problem else {}
+        self._keep("commands", command, row)
+        return output
+
+    def _keep(self, kind: str, key: str, value: Kept) -> Kept:
+        if value is not None:
+            self._kept.setdefault(kind, {})[key] = value
+        return value
+
+
+class Replay:
+    """A host that answers from a recording; what the recording does not hold is not there."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+
+    def run(self, *words: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> Output:  # noqa: ARG002 — Host's signature
+        """Return what the program printed then."""
+        return self._output(" ".join(words), words[0])
+
+    def run_python(self, python: str, script: Path, *words: str, timeout_s: float = DEFAULT_TIMEOUT_S) -> Output:  # noqa: ARG002 — Host's signature
+        """Return what the script printed then."""
+        return self._output(" ".join((script.name, python, *words)), python)
+
+    def which(self, program: str) -> str | None:
+        """Return where the program stood."""
+        return self._text("programs", program)
+
+    def read(self, path: str) -> str | None:
+        """Return the file's text."""
+        lines = self._of("files").get(path)
+        return None if lines is None else _joined(lines)
+
+    def listing(self, path: str) -> tuple[str, ...]:
+        """Return the folder's names."""
+        names = self._of("folders").get(path)
+        return tuple(str(name) for name in names) if isinstance(names, list) else ()
+
+    def real_path(self, path: str) -> str | None:
+        """Return where the path led."""
+        return self._text("links", path)
+
+    def access(self, path: str) -> Access:
+        """Return what the user could do; a recorded file or folder was at least readable."""
+        words = self._text("access", path)
+        if words is None:
+            seen = path in self._of("files") or path in self._of("folders")
+            return Access(seen, seen)
+        return Access(exists=True, readable="r" in words, writable="w" in words)
+
+    def space(self, path: str) -> tuple[int, int] | None:
+        """Return total and free bytes."""
+        row = self._of("space").get(path)
+        if not isinstance(row, list) or len(row) != 2 or not all(isinstance(size, int) for size in row):
+            return None
+        return row[0], row[1]
+
+    def variable(self, name: str) -> str:
+        """Return the variable."""
+        return self._text("variables", name) or ""
+
+    def own_python(self) -> str:
+        """Return the interpreter that ran the doctor."""
+        return str(self._document.get("own_python") or "/usr/bin/python3")
+
+    def machine(self) -> str:
+        """Return the CPU architecture."""
+        return str(self._document.get("machine") or "x86_64")
+
+    def subject(self) -> Subject:
+        """Return what the recorded look was about."""
+        row = self._of("subject")
+        python, folder = str(row.get("python") or self.own_python()), str(row.get("folder") or "/")
+        return Subject(python, folder, str(row.get("dataroot") or ""))
+
+    def _of(self, kind: str) -> dict[str, Any]:
+        rows = self._document.get(kind)
+        return rows if isinstance(rows, dict) else {}
+
+    def _text(self, kind: str, key: str) -> str | None:
+        value = self._of(kind).get(key)
+        return value if isinstance(value, str) else None
+
+    def _output(self, command: str, program: str) -> Output:
+        row = self._of("commands").get(command)
+        if not isinstance(row, dict):
+            return Output(None, problem=f"{program} cannot be started: it was not there")
+        code = row.get("code")
+        words = _joined(row.get("out")), _joined(row.get("err")), str(row.get("problem") or "")
+        return Output(code if isinstance(code, int) else None, *words)
+
+
+def load(folder: Path) -> Replay:
+    """Read a recording. Raises RecordingError, naming the file and what to type."""
+    path = folder / FILE if folder.is_dir() else folder
+    try:
+        with path.open("rb") as file:
+            document = json.loads(file.read(MAX_RECORDING))
+    except OSError as why:
+        raise RecordingError(f"{path}: {why.strerror}; make a recording with: python3 -m doctor --record DIR") from why
+    except (ValueError, RecursionError) as why:
+        raise RecordingError(f"{path}: not JSON ({why}); expected what doctor --record wrote") from why
+    if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
+        version = document.get("schema_version") if isinstance(document, dict) else None
+        raise RecordingError(
+            f"{path}: schema_version is {version!r}, expected {SCHEMA_VERSION}; record the machine again"
+        )
+    return Replay(document)
+
+
+def redact(text: str, names: tuple[tuple[str, str], ...]) -> str:
+    """Replace what identifies a person or a machine: `names` (what, by what), passwords, tokens, UUIDs."""
+    for name, word in names:
+        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", word, text)
+    for pattern, word in SECRETS:
+        text = pattern.sub(word, text)
+    return text
+
+
+def _own_names() -> tuple[tuple[str, str], ...]:
+    """Return this user's folder and name and this host's name; `root` and `localhost` identify nobody."""
+    names = [(os.environ.get("HOME", ""), "/home/user")]
+    with suppress(OSError, KeyError, ImportError):
+        names.append((getpass.getuser(), "user"))
+    names.append((socket.gethostname(), "host"))
+    return tuple((name, word) for name, word in names if len(name) > 2 and name not in {"root", "/root", "localhost"})
+
+
+def _joined(lines: Any) -> str:
+    if isinstance(lines, list):
+        return "\n".join(str(line) for line in lines)
+    return lines if isinstance(lines, str) else ""

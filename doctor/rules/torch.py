@@ -1,0 +1,181 @@
+"""TOR: the installed PyTorch imports, reaches the GPUs, and fits its neighbours. Which to install: `advise.py`."""
+
+from doctor.compat import drivers
+from doctor.compat.archs import coverage
+from doctor.compat.torch import AS_OF, NEWEST, archs_of, torch_row
+from doctor.facts import Driver, Gpus, Packages, PciGpus, System, Torch, Unknown, dotted, dotted_driver
+from doctor.finding import Finding, rule
+from doctor.versions import find_version, parse_version
+
+NUMPY_2 = (2,)
+NUMPY_ALIASES_GONE = (1, 24)
+REINSTALL = "./bevready repro … installs a pinned stack into .venv; elsewhere: pip install --force-reinstall torch"
+
+
+@rule("TOR01", "torch imports", category="other")
+def torch_imports(torch: Torch) -> Finding | None:
+    """Only `--deep` tries; an installation cut short, or two mixed into one folder, fails here."""
+    if torch.imported is not False:
+        return None
+    undefined = "undefined symbol" in torch.import_error
+    return Finding(
+        saw=f"import torch fails: {torch.import_error}",
+        expected="an import without words",
+        fix=(
+            "remove the environment and run ./bevready again",
+            "elsewhere: pip install --force-reinstall --no-cache-dir torch",
+        ),
+        confidence="likely" if undefined else "sure",
+    )
+
+
+@rule("TOR02", "torch is a CUDA build where there is a GPU", category="torch-cpu-only-build")
+def torch_is_a_cuda_build(torch: Torch, gpus: Gpus | Unknown, pci: PciGpus | Unknown) -> Finding | None:
+    """Resolvers take a CPU wheel silently; torch.cuda.is_available() is False and training crawls."""
+    has_gpu = not isinstance(gpus, Unknown) or (isinstance(pci, PciGpus) and bool(pci.found))
+    if torch.cuda is not None or not has_gpu:
+        return None
+    return Finding(
+        saw=f"torch {torch.version} is a CPU-only build; here is {gpus if isinstance(gpus, Gpus) else pci}",
+        expected="a CUDA build",
+        fix=(REINSTALL,),
+    )
+
+
+@rule("TOR03", "torch carries code for every GPU", category="gpu-arch-unsupported")
+def torch_covers_gpus(torch: Torch, gpus: Gpus, system: System) -> Finding | None:
+    """Code of the same major version and an equal or lower minor runs; PTX is compiled at first use."""
+    archs = _archs(torch, system)
+    if archs is None:
+        return None
+    for gpu in gpus.found:
+        reached = coverage(archs, gpu.capability)
+        if reached == "native":
+            continue
+        words = f"torch {torch.version} carries {' '.join(archs)}; {gpu} "
+        if reached == "ptx":
+            return Finding(
+                saw=words + "runs from PTX: the first start takes minutes",
+                expected="code of its own major version",
+                fix=("let the first start finish; its result stays in ~/.nv/ComputeCache",),
+                severity="note",
+            )
+        return Finding(saw=words + "gets none of it", expected="code of its major version, or PTX", fix=(REINSTALL,))
+    return None
+
+
+@rule("TOR04", "the driver is new enough for torch's CUDA", category="driver-too-old-for-cuda")
+def driver_runs_torch(torch: Torch, driver: Driver) -> Finding | None:
+    """From CUDA 11 on one driver runs every minor version of its major; what CUDA nvcc has does not matter here."""
+    needed = drivers.min_driver(torch.cuda) if torch.cuda else None
+    if torch.cuda is None or needed is None or driver.version >= needed:
+        return None
+    return Finding(
+        saw=f"torch {torch.version} was built with CUDA {dotted(torch.cuda)}; {driver}",
+        expected=f"driver {dotted_driver(needed)} or newer",
+        fix=(
+            "python3 -m doctor stack # names the pinned stack that this driver runs",
+            "or a newer driver; on data-centre GPUs the package cuda-compat also does",
+        ),
+    )
+
+
+@rule("TOR05", "torchvision belongs to this torch", category="ext-abi-mismatch")
+def torchvision_matches(torch: Torch, packages: Packages) -> Finding | None:
+    """Torchvision's operators are compiled against one torch; else `operator torchvision::nms does not exist`."""
+    installed = packages.of("torchvision")
+    row = torch_row(parse_version(torch.version))
+    version = find_version(installed or "")
+    if installed is None or version is None or row is None or version[:2] == row.torchvision:
+        return None
+    if row.torch >= (2, 14) and version[:2] == (0, 29):
+        return None  # torchvision 0.29.1 asks only for torch >= 2.14
+    wanted = dotted(row.torchvision)
+    return Finding(
+        saw=f"torchvision {installed} with torch {torch.version}",
+        expected=f"torchvision {wanted}",
+        fix=(f'pip install --force-reinstall --no-deps "torchvision=={wanted}.*"',),
+    )
+
+
+@rule("TOR06", "NumPy is one that torch and the nuScenes devkit were built for", category="dependency-pin")
+def numpy_is_old_enough(packages: Packages) -> Finding | None:
+    """Extensions compiled for NumPy 1 say `_ARRAY_API not found` on NumPy 2; nuscenes-devkit asks for NumPy below 2."""
+    numpy = find_version(packages.of("numpy") or "")
+    if numpy is None or numpy < NUMPY_2:
+        return None
+    row = torch_row(find_version(packages.of("torch") or "") or ())
+    guests = [f"torch {packages.of('torch')}"] if row and not row.numpy2 else []
+    guests += [f"nuscenes-devkit {packages.of('nuscenes-devkit')}"] if packages.of("nuscenes-devkit") else []
+    if not guests:
+        return None
+    return Finding(
+        saw=f"numpy {dotted(numpy)} with {' and '.join(guests)}",
+        expected="numpy below 2",
+        fix=('pip install "numpy<2"',),
+        severity="problem" if row and not row.numpy2 else "warning",
+    )
+
+
+@rule("TOR07", "torch is one that the doctor's table knows", category="other")
+def torch_is_known(torch: Torch) -> Finding | None:
+    """What is newer than the table cannot be judged by it, and is not called wrong."""
+    if parse_version(torch.version)[:2] <= NEWEST:
+        return None
+    return Finding(
+        saw=f"torch {torch.version} is newer than the table of {AS_OF}",
+        expected=f"a release up to {dotted(NEWEST)}",
+        fix=("python3 -m doctor --deep # asks this torch itself",),
+        severity="note",
+    )
+
+
+@rule("TOR08", "a tensor lands on every GPU", category="driver")
+def tensors_land(torch: Torch, gpus: Gpus) -> Finding | None:
+    """The proof of the pudding; only `--deep` eats it."""
+    if torch.usable_gpus is None or torch.cuda is None or torch.usable_gpus >= len(gpus.found):
+        return None
+    return Finding(
+        saw=f"torch computes on {torch.usable_gpus} of {len(gpus.found)} GPUs"
+        + (f": {torch.import_error}" if torch.import_error else ""),
+        expected="all of them",
+        fix=("echo $CUDA_VISIBLE_DEVICES", "nvidia-smi # a GPU in exclusive mode or taken by MIG is not usable"),
+        confidence="likely",
+    )
+
+
+@rule("TOR09", "torch has wheels for this Python", category="python-version")
+def torch_fits_python(torch: Torch, packages: Packages) -> Finding | None:
+    """A torch copied from another interpreter, or found through PYTHONPATH, does not load."""
+    row = torch_row(parse_version(torch.version))
+    if row is None or row.python_min <= packages.version[:2] <= row.python_max:
+        return None
+    return Finding(
+        saw=f"torch {torch.version} in Python {dotted(packages.version)} ({packages.python})",
+        expected=f"Python {dotted(row.python_min)} to {dotted(row.python_max)}",
+        fix=("echo $PYTHONPATH # another environment's folder there?", "install into a fresh environment: ./bevready"),
+        confidence="likely",
+        severity="warning",
+    )
+
+
+def _archs(torch: Torch, system: System) -> tuple[str, ...] | None:
+    """Return what the build says of itself, else what the table says of the official x86_64 build."""
+    if isinstance(torch.archs, tuple):
+        return torch.archs
+    if torch.cuda is None or system.machine != "x86_64":
+        return None
+    return archs_of(parse_version(torch.version), torch.cuda)
+
+
+RULES = (
+    torch_imports,
+    torch_is_a_cuda_build,
+    torch_covers_gpus,
+    driver_runs_torch,
+    torchvision_matches,
+    numpy_is_old_enough,
+    torch_is_known,
+    tensors_land,
+    torch_fits_python,
+)

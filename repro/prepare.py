@@ -1,0 +1,103 @@
+"""The data stage: from the words of the command line to a data set that is made if need be, checked and indexed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from repro.artifacts import DataReady
+from repro.data import DataError, NuScenesIndex, check_images, open_nuscenes
+from repro.data.index import table_fingerprint
+from repro.data.synth import write_synth
+from repro.progress import progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from repro.recipe import Recipe
+
+VERSION_OF = {"nuscenes": "v1.0-trainval", "nuscenes-mini": "v1.0-mini", "synth": "v1.0-mini"}
+SPLITS_OF = {"v1.0-trainval": ("train", "val"), "v1.0-mini": ("mini_train", "mini_val")}
+
+
+def prepare(data: str, dataroot: Path, recipe: Recipe, cache: Path, *, without_can_bus: bool) -> DataReady:
+    """Return a data set ready to train and evaluate on; "synth" is written first. Raises DataError.
+
+    Without a can_bus folder, scenes of several frames need `without_can_bus`: zeros then stand for their motion.
+    """
+    if data == "synth":
+        _write_synth(dataroot)
+    version = VERSION_OF[data]
+    index = open_index(dataroot, version, recipe, cache)
+    train_split, eval_split = SPLITS_OF[version]
+    warnings = _can_bus(index, dataroot, without_can_bus=without_can_bus)
+    train, evaluated = index.split(train_split), index.split(eval_split)
+    if not len(train):
+        raise DataError(
+            f"{dataroot}: no sample of the split {train_split}; it has scenes {', '.join(index.scene_names)}"
+        )
+    if not len(evaluated):
+        evaluated, eval_split = train, train_split
+        warnings += (f"no sample of {SPLITS_OF[version][1]} here: evaluated on {train_split}, what it trained on",)
+    for split, subset in {train_split: train, eval_split: evaluated}.items():
+        check_images(subset, dataroot, split)
+    return DataReady(
+        dataset=recipe.data.dataset,
+        dataroot=str(dataroot),
+        version=version,
+        synthetic=data == "synth",
+        fingerprint=index.fingerprint,
+        train_split=train_split,
+        eval_split=eval_split,
+        train_samples=len(train),
+        eval_samples=len(evaluated),
+        scenes=len(index.scene_names),
+        boxes=index.num_boxes,
+        warnings=warnings,
+    )
+
+
+def open_index(dataroot: Path, version: str, recipe: Recipe, cache: Path) -> NuScenesIndex:
+    """Return the index of a data set, with progress while it is built."""
+    with progress("index", 1) as advance:
+        seen = 0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal seen
+            if done == total or done - seen >= 100:
+                seen = done
+                advance(0, f"{done} of {total} samples")
+
+        return open_nuscenes(
+            dataroot,
+            version,
+            cache,
+            channels=recipe.data.cameras,
+            rates=recipe.model.quirks.can_bus_rates,
+            tell=tell,
+        )
+
+
+def data_fingerprint(data: str, dataroot: Path) -> str:
+    """Return hex digits that change when the tables or CAN bus of a data set change; words when there are none."""
+    try:
+        return table_fingerprint(dataroot, VERSION_OF[data])
+    except OSError:
+        return "none yet"
+
+
+def _write_synth(dataroot: Path) -> None:
+    with progress("synth", 1) as advance:
+        write_synth(dataroot, tell=lambda done, total: advance(0, f"{done} of {total} frames"))
+
+
+def _can_bus(index: NuScenesIndex, dataroot: Path, *, without_can_bus: bool) -> tuple[str, ...]:
+    """Return what to say about scenes without CAN bus; the real data set lacks it for some."""
+    bare = index.scenes_without_can_bus
+    if not bare:
+        return ()
+    if not (dataroot / "can_bus").is_dir() and len(index) > len(index.scene_names) and not without_can_bus:
+        raise DataError(
+            f"{dataroot / 'can_bus'}: no such folder; the model reads the car's motion from it: extract can_bus.zip "
+            f"into {dataroot}, or go on with zeros for motion: --without-can-bus"
+        )
+    return (f"{len(bare)} of {len(index.scene_names)} scenes have no CAN bus: zeros for their motion",)

@@ -1,0 +1,121 @@
+"""Which stack fits which machine, and why the others do not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from doctor.advise import advise
+from doctor.facts import Driver, Gpu, Gpus, PciGpu, PciGpus, System, Unknown
+from doctor.machine import FIELD_OF_FACT, Machine
+from doctor.stacks import StackError, read_stacks
+
+ENV = Path(__file__).resolve().parents[2] / "env"
+STACKS = read_stacks(ENV)
+EMPTY = Machine(**dict.fromkeys(FIELD_OF_FACT.values(), Unknown("nothing there")))
+
+
+def machine(version: tuple[int, ...], *capabilities: tuple[int, int], cpu: str = "x86_64") -> Machine:
+    return replace(
+        EMPTY,
+        system=System(kernel="6.8.0", machine=cpu, distribution="Ubuntu 22.04"),
+        driver=Driver(version=version, cuda=None, source="NVML"),
+        gpus=Gpus(tuple(Gpu(f"GPU {capability}", capability) for capability in capabilities)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "gpus", "stack"),
+    [
+        ((580, 65, 6), [(8, 9)], "cu130"),
+        ((580, 65, 5), [(8, 9)], "cu128"),
+        ((570, 26), [(8, 9)], "cu128"),
+        ((560, 35, 3), [(8, 9)], "cu126"),
+        ((535, 183, 1), [(8, 6)], "cu126"),
+        ((580, 95, 5), [(7, 0)], "cu128"),
+        ((580, 95, 5), [(6, 1)], "cu126"),
+        ((570, 172, 8), [(12, 0)], "cu128"),
+        ((580, 95, 5), [(8, 9), (6, 0)], "cu126"),
+        ((580, 95, 5), [(12, 0), (12, 0), (6, 0)], "cu130"),
+        ((615, 71, 9), [(12, 1)], "cu130"),
+    ],
+)
+def test_the_stack_for_a_driver_and_its_gpus(version: tuple[int, ...], gpus: list[tuple[int, int]], stack: str) -> None:
+    choice = advise(machine(version, *gpus), STACKS).choice
+    assert choice is not None
+    assert choice.name == stack
+
+
+def test_a_machine_without_a_gpu_takes_the_newest() -> None:
+    advice = advise(EMPTY, STACKS)
+    assert advice.choice is not None
+    assert advice.choice.name == "cu130"
+    assert "CPU" in advice.why
+
+
+def test_a_gpu_without_a_driver_is_judged_by_its_bus_id_and_told_which_driver() -> None:
+    volta = PciGpus((PciGpu("0000:01:00.0", "1db1", "", "Tesla V100", (7, 0)),))
+    advice = advise(replace(EMPTY, pci_gpus=volta), STACKS)
+    assert advice.choice is not None
+    assert advice.choice.name == "cu128"
+    assert "install a driver of 525.60.13 or newer" in advice.ranking[0].remarks[0]
+
+
+@pytest.mark.parametrize(("version", "gpu"), [((470, 256, 2), (8, 0)), ((580, 95, 5), (3, 5))])
+def test_where_nothing_fits_every_stack_says_why(version: tuple[int, ...], gpu: tuple[int, int]) -> None:
+    advice = advise(machine(version, gpu), STACKS)
+    assert advice.choice is None
+    assert all(fit.rejections for fit in advice.ranking)
+    assert advice.next_command == "BEVREADY_STACK=cu130 ./bevready doctor"
+
+
+def test_on_arm_only_the_newest_stack_has_gpu_code() -> None:
+    advice = advise(machine((570, 172, 8), (9, 0), cpu="aarch64"), STACKS)
+    assert advice.choice is None
+    assert "no GPU at all on aarch64" in advice.why
+
+
+def test_minor_version_compatibility_is_said() -> None:
+    fit = advise(machine((535, 183, 1), (8, 6)), STACKS).ranking[0]
+    assert fit.remarks == ("driver 535.183.01 runs CUDA 12.6 by minor-version compatibility",)
+
+
+def test_every_stack_has_a_lock_of_the_same_torch() -> None:
+    for stack in STACKS.known:
+        lock = (ENV / stack.name / "requirements.lock").read_text(encoding="utf-8")
+        assert f"torch=={stack.torch} " in lock
+        assert f"torchvision=={stack.torchvision} " in lock
+
+
+def test_the_locks_hold_hashes_and_no_hosts() -> None:
+    for stack in STACKS.known:
+        lines = (ENV / stack.name / "requirements.lock").read_text(encoding="utf-8").splitlines()
+        pins = [number for number, line in enumerate(lines) if "==" in line and not line.startswith(("#", " "))]
+        assert len(pins) > 60
+        assert all(lines[number + 1].strip().startswith("--hash=sha256:") for number in pins)
+        assert not any(
+            word in line for line in lines for word in ("://", "--find-links", "--index-url", "--extra-index")
+        )
+
+
+def test_a_folder_without_stacks_says_how_to_restore_them(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="git checkout -- env"):
+        read_stacks(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "x", "cuda": "no number"}'])
+def test_a_broken_description_names_its_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "cu999").mkdir()
+    (tmp_path / "cu999" / "stack.json").write_text(text, encoding="utf-8")
+    with pytest.raises(StackError, match=r"cu999/stack\.json: not a usable stack description"):
+        read_stacks(tmp_path)
+
+
+def test_every_stack_names_its_sources() -> None:
+    for path in ENV.glob("*/stack.json"):
+        row = json.loads(path.read_text(encoding="utf-8"))
+        assert len(row["sources"]) >= 4
+        assert row["name"] == path.parent.name

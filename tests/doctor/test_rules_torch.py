@@ -1,0 +1,196 @@
+"""TOR: each rule fires on its fault and stays silent beside it; disputes F1 to F3 and F8 of other doctors are here."""
+
+from __future__ import annotations
+
+import pytest
+
+from doctor.facts import Driver, Gpu, Gpus, Packages, PciGpu, PciGpus, System, Torch, Unknown
+from doctor.rules import torch
+
+X86 = System(kernel="6.8.0", machine="x86_64", distribution="Ubuntu 22.04")
+ARM = System(kernel="6.8.0", machine="aarch64", distribution="Ubuntu 22.04")
+RTX_4090 = Gpus((Gpu("NVIDIA GeForce RTX 4090", (8, 9), 24 << 30),))
+RTX_5090 = Gpus((Gpu("NVIDIA GeForce RTX 5090", (12, 0), 32 << 30),))
+NO_GPU = Unknown("no NVIDIA driver library can be loaded")
+NO_PCI = PciGpus(())
+CU130 = Torch(version="2.11.0+cu130", cuda=(13, 0))
+CPU = Torch(version="2.13.0+cpu", cuda=None)
+
+
+def driver(*version: int) -> Driver:
+    return Driver(version=version, cuda=None, source="NVML")
+
+
+def packages(**found: str) -> Packages:
+    return Packages("/venv/bin/python", (3, 11, 7), tuple((name.replace("_", "-"), v) for name, v in found.items()))
+
+
+def test_an_import_that_fails_is_quoted() -> None:
+    broken = Torch(version="2.11.0", cuda=(13, 0), imported=False, import_error="ImportError: libcudart.so.13")
+    found = torch.torch_imports(torch=broken)
+    assert found is not None
+    assert "libcudart.so.13" in found.saw
+
+
+@pytest.mark.parametrize("imported", [None, True])
+def test_an_import_that_works_or_was_not_tried_is_silent(*, imported: bool | None) -> None:
+    assert torch.torch_imports(torch=Torch(version="2.11.0", cuda=(13, 0), imported=imported)) is None
+
+
+class TestCpuBuild:
+    def test_with_a_gpu_the_driver_shows(self) -> None:
+        found = torch.torch_is_a_cuda_build(torch=CPU, gpus=RTX_4090, pci=NO_PCI)
+        assert found is not None
+        assert "RTX 4090" in found.saw
+
+    def test_with_a_gpu_that_only_the_bus_shows(self) -> None:
+        pci = PciGpus((PciGpu("0000:01:00.0", "2684", "", "NVIDIA GeForce RTX 4090", (8, 9)),))
+        assert torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=pci) is not None
+
+    def test_without_a_gpu_it_is_fine(self) -> None:
+        assert torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=NO_PCI) is None
+        assert torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=Unknown("no /sys")) is None
+
+    def test_a_cuda_build_is_fine(self) -> None:
+        assert torch.torch_is_a_cuda_build(torch=CU130, gpus=RTX_4090, pci=NO_PCI) is None
+
+
+class TestArchitectures:
+    def test_f1_same_major_code_runs_on_a_higher_minor(self) -> None:
+        assert torch.torch_covers_gpus(torch=CU130, gpus=RTX_4090, system=X86) is None
+
+    def test_f2_ptx_runs_and_is_only_a_note(self) -> None:
+        build = Torch(version="2.9.0", cuda=(12, 8), archs=("sm_80", "sm_90", "compute_90"))
+        found = torch.torch_covers_gpus(torch=build, gpus=RTX_5090, system=X86)
+        assert found is not None
+        assert found.severity == "note"
+
+    def test_f2_architecture_specific_ptx_does_not(self) -> None:
+        build = Torch(version="2.9.0", cuda=(12, 8), archs=("sm_80", "compute_90a"))
+        found = torch.torch_covers_gpus(torch=build, gpus=RTX_5090, system=X86)
+        assert found is not None
+        assert found.severity == "problem"
+
+    def test_blackwell_with_a_build_that_predates_it(self) -> None:
+        old = Torch(version="2.5.1+cu124", cuda=(12, 4))
+        found = torch.torch_covers_gpus(torch=old, gpus=RTX_5090, system=X86)
+        assert found is not None
+        assert "sm_90" in found.saw
+
+    def test_a_mixed_host_is_judged_by_every_gpu(self) -> None:
+        mixed = Gpus((*RTX_4090.found, Gpu("Tesla P100-PCIE-16GB", (6, 0))))
+        found = torch.torch_covers_gpus(torch=CU130, gpus=mixed, system=X86)
+        assert found is not None
+        assert "P100" in found.saw
+
+    def test_an_unknown_build_is_not_judged(self) -> None:
+        custom = Torch(version="2.11.0+custom", cuda=(12, 3))
+        assert torch.torch_covers_gpus(torch=custom, gpus=RTX_5090, system=X86) is None
+
+    def test_the_x86_table_does_not_judge_arm(self) -> None:
+        assert torch.torch_covers_gpus(torch=CU130, gpus=Gpus((Gpu("NVIDIA Thor", (11, 0)),)), system=ARM) is None
+
+
+class TestDriverForTorch:
+    def test_f3_minor_version_compatibility(self) -> None:
+        assert (
+            torch.driver_runs_torch(torch=Torch(version="2.5.1+cu124", cuda=(12, 4)), driver=driver(535, 183, 1))
+            is None
+        )
+
+    @pytest.mark.parametrize(
+        ("cuda", "version"),
+        [((12, 8), (525, 60, 12)), ((13, 0), (580, 65, 5)), ((13, 0), (570, 195, 3)), ((11, 8), (450, 80, 1))],
+    )
+    def test_one_step_below_the_bound(self, cuda: tuple[int, int], version: tuple[int, ...]) -> None:
+        found = torch.driver_runs_torch(torch=Torch(version="2.9.1", cuda=cuda), driver=driver(*version))
+        assert found is not None
+
+    @pytest.mark.parametrize(
+        ("cuda", "version"), [((12, 8), (525, 60, 13)), ((13, 0), (580, 65, 6)), ((11, 1), (450, 80, 2))]
+    )
+    def test_on_the_bound(self, cuda: tuple[int, int], version: tuple[int, ...]) -> None:
+        assert torch.driver_runs_torch(torch=Torch(version="2.9.1", cuda=cuda), driver=driver(*version)) is None
+
+    def test_before_cuda_11_each_minor_counts(self) -> None:
+        old = Torch(version="1.9.1+cu102", cuda=(10, 2))
+        assert torch.driver_runs_torch(torch=old, driver=driver(440, 32)) is not None
+        assert torch.driver_runs_torch(torch=old, driver=driver(440, 33)) is None
+
+    def test_a_cpu_build_needs_none(self) -> None:
+        assert torch.driver_runs_torch(torch=CPU, driver=driver(390, 157)) is None
+
+
+class TestNeighbours:
+    def test_torchvision_of_another_torch(self) -> None:
+        found = torch.torchvision_matches(torch=CU130, packages=packages(torchvision="0.24.1"))
+        assert found is not None
+        assert "torchvision==0.26.*" in found.fix[0]
+
+    @pytest.mark.parametrize(
+        ("version", "torchvision"),
+        [("2.11.0+cu130", "0.26.0+cu130"), ("2.7.1", "0.22.1"), ("2.15.0", "0.29.2"), ("3.0.0", "0.31.0")],
+    )
+    def test_torchvision_that_belongs(self, version: str, torchvision: str) -> None:
+        build = Torch(version=version, cuda=(13, 0))
+        assert torch.torchvision_matches(torch=build, packages=packages(torchvision=torchvision)) is None
+
+    def test_no_torchvision(self) -> None:
+        assert torch.torchvision_matches(torch=CU130, packages=packages()) is None
+
+    def test_numpy_2_with_an_old_torch_breaks(self) -> None:
+        found = torch.numpy_is_old_enough(packages=packages(numpy="2.1.0", torch="2.1.2"))
+        assert found is not None
+        assert found.severity == "problem"
+
+    def test_numpy_2_with_the_devkit_is_a_warning(self) -> None:
+        found = torch.numpy_is_old_enough(packages=packages(numpy="2.0.0", torch="2.11.0", nuscenes_devkit="1.2.0"))
+        assert found is not None
+        assert found.severity == "warning"
+
+    @pytest.mark.parametrize(
+        "found",
+        [{"numpy": "1.26.4", "torch": "2.1.2"}, {"numpy": "2.1.0", "torch": "2.11.0"}, {"torch": "2.1.2"}],
+        ids=["numpy 1", "both new", "no numpy"],
+    )
+    def test_numpy_silent(self, found: dict[str, str]) -> None:
+        assert torch.numpy_is_old_enough(packages=packages(**found)) is None
+
+    def test_torch_in_a_python_without_wheels(self) -> None:
+        old = Torch(version="1.9.1+cu111", cuda=(11, 1))
+        found = torch.torch_fits_python(torch=old, packages=packages(torch="1.9.1"))
+        assert found is not None
+        assert found.expected == "Python 3.6 to 3.9"
+
+    def test_torch_in_its_python(self) -> None:
+        assert torch.torch_fits_python(torch=CU130, packages=packages()) is None
+        assert torch.torch_fits_python(torch=Torch(version="9.9.0", cuda=None), packages=packages()) is None
+
+
+class TestNewerThanTheTable:
+    def test_is_its_own_answer_with_the_date(self) -> None:
+        found = torch.torch_is_known(torch=Torch(version="2.16.0", cuda=(13, 4)))
+        assert found is not None
+        assert found.severity == "note"
+        assert "2026-11" in found.saw
+
+    def test_known(self) -> None:
+        assert torch.torch_is_known(torch=Torch(version="2.15.0", cuda=(13, 2))) is None
+
+
+class TestTensors:
+    TWO = Gpus((*RTX_4090.found, *RTX_4090.found))
+
+    def test_one_gpu_of_two(self) -> None:
+        build = Torch(version="2.11.0", cuda=(13, 0), imported=True, usable_gpus=1, import_error="out of memory")
+        found = torch.tensors_land(torch=build, gpus=self.TWO)
+        assert found is not None
+        assert found.saw == "torch computes on 1 of 2 GPUs: out of memory"
+
+    @pytest.mark.parametrize("usable", [None, 2])
+    def test_all_or_not_tried(self, usable: int | None) -> None:
+        build = Torch(version="2.11.0", cuda=(13, 0), usable_gpus=usable)
+        assert torch.tensors_land(torch=build, gpus=self.TWO) is None
+
+    def test_a_cpu_build_has_its_own_rule(self) -> None:
+        assert torch.tensors_land(torch=Torch(version="2.13.0+cpu", cuda=None, usable_gpus=0), gpus=self.TWO) is None
