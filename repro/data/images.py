@@ -43,7 +43,7 @@ def read_jpeg(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 def prepare_image(pixels: NDArray[np.uint8] | NDArray[np.float32], settings: Images) -> NDArray[np.float32]:
     """Return [3, H, W] float32, normalised, then resized, then padded with zeros, of BGR pixels [h, w, 3]."""
-    image = np.array(pixels, np.float32)
+    image = np.array(pixels, np.float32, order="C")  # OpenCV writes in place only to packed rows
     if settings.to_rgb:
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, image)
     mean = np.array(settings.mean, np.float32).astype(np.float64).reshape(1, -1)
