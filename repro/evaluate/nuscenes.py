@@ -19,20 +19,16 @@ from nuscenes.utils.splits import create_splits_scenes
 
 from repro.artifacts import TP_ERRORS, ClassMetrics, Metrics
 from repro.data.tables import open_tables
-from repro.evaluate.formatting import ResultBox
+from repro.evaluate.formatting import EvaluationError, ResultBox
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from nuscenes.nuscenes import NuScenes
 
-AGAIN = "write it again with --stage eval"
+AGAIN = "delete the run's evaluate.json to write it again"
 PROTOCOL = "detection_cvpr_2019"
 VERSION_OF_SPLIT = {"train": "trainval", "val": "trainval", "mini_train": "mini", "mini_val": "mini"}
-
-
-class EvaluationError(ValueError):
-    """A result file that cannot be scored; the message says what was seen and what to type."""
 
 
 def evaluate(results: Path, dataroot: Path, version: str, eval_set: str) -> Metrics:

@@ -85,7 +85,7 @@ def test_a_split_without_annotations_is_refused(dataroot: Path, record: FrameRec
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, r"results.json: no such file; write it again with --stage eval"),
+        (None, r"results.json: no such file; delete the run's evaluate.json to write it again"),
         ("{", r"results.json: damaged \(.*\); write it again"),
         ("[]", r"results.json: not a nuScenes result file .*; write it again"),
         ('{"meta": {}, "results": []}', r"results.json: not a nuScenes result file"),
@@ -107,7 +107,10 @@ def test_a_bad_file_is_named(tmp_path: Path, text: str | None, message: str) -> 
             {"stranger": []},
             r"1 of 1 samples are not in mini_train of this data set \(the first is stranger\).*--dataroot",
         ),
-        ({"ca9a282c9e77460f8360f564131a8af5": [{}]}, r"the nuScenes evaluator refuses it \(KeyError: .*--stage eval"),
+        (
+            {"ca9a282c9e77460f8360f564131a8af5": [{}]},
+            r"the nuScenes evaluator refuses it \(KeyError: .*delete the run's evaluate.json",
+        ),
     ],
 )
 def test_a_file_of_another_split_is_refused(
