@@ -108,19 +108,19 @@ def _default_run(words: argparse.Namespace, recipe: Recipe) -> Path:
 def _consult(words: argparse.Namespace, recipe: Recipe) -> tuple[str, tuple[str, ...], bool]:
     """Return the stack that fits, the doctor's findings as lines, and whether no problem is among them."""
     stacks = read_stacks(ROOT / "env")
-    dataroot = str(words.dataroot) if words.dataroot and words.data != "synth" else ""
-    machine = examine(LiveHost(), Question(python=sys.executable, folder=str(ROOT), dataroot=dataroot))
+    # the data folder is left out of the question: the data stage looks at it more closely
+    machine = examine(LiveHost(), Question(python=sys.executable, folder=str(ROOT)))
     goal = Goal("recipe", recipe.name) if recipe.name in available() else Goal("run")
     diagnosis = diagnose(machine, ALL_RULES, goal=goal, stacks=stacks)
     advice = advise(machine, stacks)
     lines = tuple(f"{found.severity} {rule.code}: {found.saw}" for rule, found in diagnosis.findings)
     healthy = not diagnosis.count("problem")
     stack = advice.choice.name if advice.choice else "none fits"
-    if not words.json or not healthy:
+    if healthy:
         sys.stderr.write(f"doctor     stack {stack}, {len(ALL_RULES)} checks, {len(lines)} findings\n")
         for line in lines:
             sys.stderr.write(f"           {line}\n")
-    if not healthy:
+    else:
         sys.stderr.write("\n".join(text for _, text in render.terminal(diagnosis, advice)) + "\n")
     return stack, lines, healthy
 

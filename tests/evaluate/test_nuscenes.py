@@ -10,8 +10,8 @@ import pytest
 from nuscenes.nuscenes import NuScenes
 
 from repro.data import FrameRecord, open_nuscenes
-from repro.evaluate.formatting import format_detections, write_results
-from repro.evaluate.nuscenes import EvaluationError, evaluate
+from repro.evaluate.formatting import EvaluationError, format_detections, write_results
+from repro.evaluate.nuscenes import evaluate
 from repro.recipe.schema import CAMERAS, CLASSES
 from tests.evaluate.truth import perfect_detections
 
@@ -86,8 +86,8 @@ def test_a_split_without_annotations_is_refused(dataroot: Path, record: FrameRec
     ("text", "message"),
     [
         (None, r"results.json: no such file; delete the run's evaluate.json to write it again"),
-        ("{", r"results.json: damaged \(.*\); write it again"),
-        ("[]", r"results.json: not a nuScenes result file .*; write it again"),
+        ("{", r"results.json: damaged \(.*\); delete the run's evaluate.json to write it again"),
+        ("[]", r"results.json: not a nuScenes result file .*; delete the run's evaluate.json to write it again"),
         ('{"meta": {}, "results": []}', r"results.json: not a nuScenes result file"),
     ],
 )
