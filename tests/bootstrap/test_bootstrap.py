@@ -326,6 +326,9 @@ class TestInstalling:
     def test_an_interrupted_installation_recovers(
         self, checkout: Checkout, tmp_path: Path, number: signal.Signals, code: int
     ) -> None:
+        signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # in the background it is ignored, and that is inherited
         with socket.create_server(("127.0.0.1", 0)) as silent:  # an index that accepts and never answers
             index = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
             checkout.lock.write_text(f"--index-url {index}\ninvoke==1.0 --hash=sha256:{'0' * 64}\n")
