@@ -102,7 +102,8 @@ def nodes_are_open(module: KernelModule, system: System) -> Finding | None:
 @rule("DRV06", "CUDA starts on the driver that is loaded", category="driver")
 def cuda_starts(libraries: DriverLibraries, driver: Driver) -> Finding | None:
     """NVML (and nvidia-smi) may look healthy while CUDA itself refuses."""
-    if libraries.cuda_code in {None, 0, CUDA_MISMATCH}:
+    code = libraries.cuda_code
+    if code is None or code in {0, CUDA_MISMATCH}:
         return None
     fixes = {
         100: ("echo $CUDA_VISIBLE_DEVICES; nvidia-smi -L # MIG on without instances, or devices hidden",),
@@ -112,7 +113,6 @@ def cuda_starts(libraries: DriverLibraries, driver: Driver) -> Finding | None:
             "else: sudo reboot",
         ),
     }
-    code = libraries.cuda_code or 0
     return Finding(
         saw=f"{driver} answers, but cuInit returns {code}",
         expected="0",
