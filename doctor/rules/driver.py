@@ -140,7 +140,7 @@ def driver_supports_gpus(pci: PciGpus, module: KernelModule) -> Finding | None:
 @rule("DRV08", "the driver is one that the doctor's table knows", category="driver")
 def driver_is_known(driver: Driver) -> Finding | None:
     """Newer drivers run everything that older ones did; only what they add cannot be judged."""
-    if drivers.cuda_of_driver(driver.version) or driver.version[0] < drivers.NEWEST_BRANCH:
+    if not drivers.is_newer_than_table(driver.version):
         return None
     return Finding(
         saw=f"driver {dotted_driver(driver.version)} is newer than the table of {drivers.AS_OF}",

@@ -73,6 +73,9 @@ class TestNouveau:
     def test_is_loaded_while_nothing_holds_the_gpu(self) -> None:
         assert driver.nouveau_is_away(pci=held_by(""), module=KernelModule(loaded=None, nouveau=True)) is not None
 
+    def test_holds_the_gpu_from_inside_the_kernel(self) -> None:
+        assert driver.nouveau_is_away(pci=held_by("nouveau"), module=NOT_LOADED) is not None
+
     def test_silent_where_nvidia_is_loaded_beside_it(self) -> None:
         assert driver.nouveau_is_away(pci=held_by("nouveau"), module=LOADED) is None
 
@@ -265,6 +268,10 @@ class TestWsl:
         assert found is not None
         assert found.saw == "there is no /dev/dxg"
 
+    def test_no_dxg_although_a_libcuda_is_there(self) -> None:
+        system = System(kernel="4.4.0-19041-Microsoft", machine="x86_64", distribution="Ubuntu", wsl=True)
+        assert driver.wsl_reaches_windows(system=system, libraries=WELL) is not None
+
     def test_no_libcuda(self) -> None:
         found = driver.wsl_reaches_windows(system=WSL, libraries=NO_LIBRARY)
         assert found is not None
@@ -281,6 +288,11 @@ class TestContainer:
         found = container.container_has_gpu(system=IN_DOCKER, module=module, libraries=NO_LIBRARY)
         assert found is not None
         assert "--gpus all" in found.fix[0]
+        assert "no device files" in found.saw
+
+    def test_with_the_library_but_without_devices(self) -> None:
+        found = container.container_has_gpu(system=IN_DOCKER, module=NO_NODES, libraries=WELL)
+        assert found is not None
         assert "no device files" in found.saw
 
     def test_without_the_compute_capability_of_the_runtime(self) -> None:
