@@ -117,6 +117,10 @@ class TestDriverForTorch:
         assert torch.driver_runs_torch(torch=old, driver=driver(440, 32)) is not None
         assert torch.driver_runs_torch(torch=old, driver=driver(440, 33)) is None
 
+    def test_a_cuda_that_the_table_does_not_know_is_not_judged(self) -> None:
+        ancient = Torch(version="1.0.0", cuda=(9, 0))
+        assert torch.driver_runs_torch(torch=ancient, driver=driver(300, 1)) is None
+
     def test_a_cpu_build_needs_none(self) -> None:
         assert torch.driver_runs_torch(torch=CPU, driver=driver(390, 157)) is None
 
