@@ -8,7 +8,6 @@ from doctor.finding import Finding, rule
 from doctor.versions import find_version, parse_version
 
 NUMPY_2 = (2,)
-NUMPY_ALIASES_GONE = (1, 24)
 REINSTALL = "./bevready repro … installs a pinned stack into .venv; elsewhere: pip install --force-reinstall torch"
 
 

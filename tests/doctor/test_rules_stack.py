@@ -188,6 +188,12 @@ class TestData:
         assert found is not None
         assert "v1.0-mini/scene.json" in found.saw
 
+    @pytest.mark.parametrize(("missing", "saw"), [("abc", "/d lacks a, b, c"), ("abcd", "/d lacks a, b, c …")])
+    def test_many_tables_missing_are_cut_short(self, missing: str, saw: str) -> None:
+        found = data.tables_are_there(data=DataSet(path="/d", versions=("v1.0-mini",), missing_tables=tuple(missing)))
+        assert found is not None
+        assert found.saw == saw
+
     def test_five_cameras(self) -> None:
         found = data.cameras_are_there(data=DataSet(path="/d", versions=("v1.0-mini",), cameras=("CAM",) * 5))
         assert found is not None
