@@ -91,7 +91,7 @@ def nodes_are_open(module: KernelModule, system: System) -> Finding | None:
     if not absent:
         return None
     return Finding(
-        saw=f"the module is loaded, but {' and '.join(absent)} do not exist",
+        saw=f"the module is loaded without {' and '.join(absent)}",
         expected="device files for the loaded module",
         fix=("sudo nvidia-modprobe -u -c=0", "sudo modprobe nvidia-uvm"),
         severity="problem" if "/dev/nvidiactl" in absent else "warning",

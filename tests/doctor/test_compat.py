@@ -24,6 +24,7 @@ from doctor.compat.torch import RELEASES, archs_of, torch_row
         (["sm_100f"], (10, 3), "native"),
         (["sm_100f"], (12, 0), "none"),
         (["compute_90"], (8, 9), "none"),
+        (["compute_89"], (8, 9), "ptx"),
         (["sm_80"], (8, 7), "none"),  # Tegra takes only its own
         (["sm_87"], (8, 9), "none"),
         (["sm_87"], (8, 7), "native"),

@@ -150,7 +150,7 @@ class TestNodes:
         module = KernelModule(loaded=(580, 95, 5), nodes=("/dev/nvidia0", "/dev/nvidiactl"))
         found = driver.nodes_are_open(module=module, system=UBUNTU)
         assert found is not None
-        assert (found.severity, found.saw) == ("warning", "the module is loaded, but /dev/nvidia-uvm do not exist")
+        assert (found.severity, found.saw) == ("warning", "the module is loaded without /dev/nvidia-uvm")
 
     @pytest.mark.parametrize(
         ("module", "system"),
