@@ -71,7 +71,7 @@ def _run(words: argparse.Namespace) -> int:
     recipe = _recipe(words)
     _check(words)
     with RunDir(words.run or _default_run(words, recipe)) as folder:
-        stack, findings, healthy = _consult(words, recipe)
+        stack, findings, healthy = _consult(recipe)
         if not healthy and not words.force:
             return _refuse("the doctor found problems (above); mend them, or go on all the same with --force")
         job = _job(words, recipe, stack, findings)
@@ -105,7 +105,7 @@ def _default_run(words: argparse.Namespace, recipe: Recipe) -> Path:
     return Path("runs") / "-".join(parts)
 
 
-def _consult(words: argparse.Namespace, recipe: Recipe) -> tuple[str, tuple[str, ...], bool]:
+def _consult(recipe: Recipe) -> tuple[str, tuple[str, ...], bool]:
     """Return the stack that fits, the doctor's findings as lines, and whether no problem is among them."""
     stacks = read_stacks(ROOT / "env")
     # the data folder is left out of the question: the data stage looks at it more closely

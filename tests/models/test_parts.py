@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
 
 from repro.models.backbone import Backbone, ModulatedDeformConv
 from repro.models.bevformer.coder import decode_item
@@ -46,8 +47,7 @@ def test_norms_and_frozen_stages_stay_in_evaluation_while_training() -> None:
     backbone = Backbone(settings())
     backbone.train()
     assert not any(m.training for m in backbone.modules() if isinstance(m, nn.BatchNorm2d))
-    assert not backbone.layer1.training
-    assert backbone.layer2.training
+    assert [stage.training for stage in backbone.stages] == [False, True, True, True]
     frozen = {name.split(".")[0] for name, p in backbone.named_parameters() if not p.requires_grad and "conv" in name}
     assert frozen == {"conv1", "layer1"}
 
@@ -63,13 +63,14 @@ def test_both_styles_halve_the_map_at_each_stage(style: str) -> None:
     backbone = Backbone(settings(style=style, out_stages=(0, 1, 2, 3)))
     maps = backbone(torch.randn(1, 3, 64, 96))
     assert [tuple(m.shape[1:]) for m in maps] == [(256, 16, 24), (512, 8, 12), (1024, 4, 6), (2048, 2, 3)]
-    first = backbone.layer2[0]
+    first = backbone.stages[1][0]
+    assert isinstance(first, Bottleneck)
     assert (first.conv1.stride, first.conv2.stride) == (((1, 1), (2, 2)) if style == "pytorch" else ((2, 2), (1, 1)))
 
 
 def test_deformable_stages_start_as_ordinary_convolutions_at_half_strength() -> None:
     backbone = Backbone(settings(style="caffe", dcn_stages=(2, 3)))
-    conv = backbone.layer3[1].conv2
+    conv = backbone.get_submodule("layer3.1.conv2")
     assert isinstance(conv, ModulatedDeformConv)
     x = torch.randn(1, 256, 5, 6)
     plain = nn.functional.conv2d(x, conv.weight, padding=1)

@@ -148,16 +148,16 @@ def _lanes(ego: Ego, rng: np.random.Generator) -> tuple[Lane, ...]:
     """Return the strips from right to left; the car's own lane leaves room around it."""
     walk, ride = rng.uniform(0.8, 1.5), rng.uniform(2.5, 4.5)
     return (
-        Lane(-10.5, ("pedestrian",), 7.0, -walk),
-        Lane(-9.0, ("pedestrian", "pedestrian", "bicycle"), 9.0, 0.0),
-        Lane(-7.4, ("barrier", "traffic_cone", "traffic_cone"), 6.0, 0.0),
+        Lane(-11.6, ("pedestrian",), 7.0, -walk),
+        Lane(-10.4, ("pedestrian", "pedestrian", "bicycle"), 9.0, 0.0),
+        Lane(-8.3, ("barrier", "traffic_cone", "traffic_cone"), 6.0, 0.0),
         Lane(-5.2, ("car", "trailer", "construction_vehicle", "truck", "car", "motorcycle"), 7.0, 0.0),
         Lane(-2.6, ("bicycle", "motorcycle"), 16.0, ride),
         Lane(0.0, ("car", "bus", "truck"), 16.0, ego.speed),
         Lane(3.7, ("car", "truck", "car", "motorcycle", "bus"), 12.0, -rng.uniform(5, 9)),
         Lane(7.2, ("car", "construction_vehicle", "car", "trailer"), 8.0, 0.0),
-        Lane(9.6, ("traffic_cone", "barrier"), 8.0, 0.0),
-        Lane(11.0, ("pedestrian",), 8.0, walk),
+        Lane(10.3, ("traffic_cone", "barrier"), 8.0, 0.0),
+        Lane(12.2, ("pedestrian",), 8.0, walk),
     )
 
 
