@@ -1,4 +1,4 @@
-"""Detections as the benchmark's result file: global boxes with names, scores and attributes (spec §E.3, §E.4)."""
+"""Detections in the LiDAR frame as boxes of the nuScenes submission format (spec §E.3, §E.4)."""
 
 from __future__ import annotations
 

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from repro.data import Subset
+    from repro.evaluate.formatting import ResultBox
     from repro.models.bevformer import BEVFormer
     from repro.recipe import Recipe
 
-Boxes = list[dict[str, Any]]
+Boxes = list["ResultBox"]
 
 
 @torch.inference_mode()

@@ -11,14 +11,14 @@ from nuscenes.nuscenes import NuScenes
 
 from repro.data import FrameRecord, open_nuscenes
 from repro.evaluate.formatting import format_detections, write_results
-from repro.evaluate.nuscenes import EvaluationError, evaluate
+from repro.evaluate.official import EvaluationError, official_metrics
 from repro.recipe.schema import CAMERAS, CLASSES
 from tests.evaluate.truth import perfect_detections
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-VERSION = "v1.0-mini"
+VERSION, PROTOCOL = "v1.0-mini", "detection_cvpr_2019"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def record(dataroot: Path, tmp_path_factory: pytest.TempPathFactory) -> FrameRec
 def test_ground_truth_fed_back_gives_the_known_map(dataroot: Path, record: FrameRecord, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     write_results(results, {record.token: format_detections(perfect_detections(record), record, CLASSES)})
-    metrics = evaluate(results, dataroot, VERSION, "mini_train")
+    metrics = official_metrics(results, dataroot, VERSION, "mini_train", protocol=PROTOCOL)
     assert metrics.mean_ap == pytest.approx(0.4943, abs=5e-5)
     assert (metrics.samples, metrics.samples_in_split, metrics.eval_set) == (1, 1, "mini_train")
     assert metrics.classes["car"].ap_at.keys() == {"0.5", "1.0", "2.0", "4.0"}
@@ -60,14 +60,14 @@ def test_with_the_annotated_attributes_it_gives_the_known_nds(
         nearest = [name for place, name in attributes.items() if entry["translation"] == pytest.approx(place, abs=1e-3)]
         entry["attribute_name"] = nearest[0] if nearest else ""
     write_results(tmp_path / "results.json", {record.token: entries})
-    metrics = evaluate(tmp_path / "results.json", dataroot, VERSION, "mini_train")
+    metrics = official_metrics(tmp_path / "results.json", dataroot, VERSION, "mini_train", protocol=PROTOCOL)
     assert metrics.nds == pytest.approx(0.4291, abs=5e-5)  # the frame's README
 
 
 @pytest.mark.shared
 def test_no_detections_score_zero(dataroot: Path, record: FrameRecord, tmp_path: Path) -> None:
     write_results(tmp_path / "results.json", {record.token: []})
-    metrics = evaluate(tmp_path / "results.json", dataroot, VERSION, "mini_train")
+    metrics = official_metrics(tmp_path / "results.json", dataroot, VERSION, "mini_train", protocol=PROTOCOL)
     assert (metrics.mean_ap, metrics.nds, metrics.detections) == (0.0, 0.0, 0)
 
 
@@ -79,7 +79,7 @@ def test_a_split_without_annotations_is_refused(dataroot: Path, record: FrameRec
     (tmp_path / VERSION / "sample_annotation.json").write_text("[]")
     write_results(tmp_path / "results.json", {record.token: []})
     with pytest.raises(EvaluationError, match=r"no annotated box of the ten classes in mini_train of .*; choose"):
-        evaluate(tmp_path / "results.json", tmp_path, VERSION, "mini_train")
+        official_metrics(tmp_path / "results.json", tmp_path, VERSION, "mini_train", protocol=PROTOCOL)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_bad_file_is_named(tmp_path: Path, text: str | None, message: str) -> 
     if text is not None:
         (tmp_path / "results.json").write_text(text)
     with pytest.raises(EvaluationError, match=message):
-        evaluate(tmp_path / "results.json", tmp_path, VERSION, "mini_val")
+        official_metrics(tmp_path / "results.json", tmp_path, VERSION, "mini_val", protocol=PROTOCOL)
 
 
 @pytest.mark.shared
@@ -115,7 +115,7 @@ def test_a_file_of_another_split_is_refused(
 ) -> None:
     (tmp_path / "results.json").write_text(json.dumps({"meta": {}, "results": results}))
     with pytest.raises(EvaluationError, match=message):
-        evaluate(tmp_path / "results.json", dataroot, VERSION, "mini_train")
+        official_metrics(tmp_path / "results.json", dataroot, VERSION, "mini_train", protocol=PROTOCOL)
 
 
 @pytest.mark.parametrize(
@@ -127,4 +127,4 @@ def test_a_file_of_another_split_is_refused(
 )
 def test_a_split_of_another_version_is_refused(tmp_path: Path, eval_set: str, version: str, message: str) -> None:
     with pytest.raises(EvaluationError, match=message):
-        evaluate(tmp_path / "results.json", tmp_path, version, eval_set)
+        official_metrics(tmp_path / "results.json", tmp_path, version, eval_set, protocol=PROTOCOL)
