@@ -24,6 +24,7 @@ from doctor.rules import ALL_RULES
 from doctor.shell import LiveHost
 from doctor.stacks import read_stacks
 from repro.data import DataError
+from repro.evaluate.formatting import EvaluationError
 from repro.machine import machine_facts
 from repro.ops import IMPLEMENTATION
 from repro.pipeline import Job, plan, reproduce
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 DONE, OUTSIDE_TOLERANCE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-USER_ERRORS = (RecipeError, DataError, CheckpointError, RunDirError, TrainError)
+USER_ERRORS = (RecipeError, DataError, CheckpointError, EvaluationError, RunDirError, TrainError)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
 

@@ -1,4 +1,4 @@
-"""Detections in the LiDAR frame as boxes of the nuScenes submission format (spec §E.3, §E.4)."""
+"""Detections as the benchmark's result file: global boxes with names, scores and attributes (spec §E.3, §E.4)."""
 
 from __future__ import annotations
 
@@ -57,6 +57,10 @@ ATTRIBUTE_WHEN_MOVING = {
     "motorcycle": "cycle.with_rider",
 }
 ATTRIBUTE_WHEN_STILL = {"pedestrian": "pedestrian.standing", "bus": "vehicle.stopped"}
+
+
+class EvaluationError(ValueError):
+    """Detections or a result file that cannot be scored; the message says what was seen and what to type."""
 
 
 class ResultBox(TypedDict):
@@ -133,7 +137,7 @@ def _moved(
 def write_results(path: Path, results: Mapping[str, Sequence[ResultBox]]) -> None:
     """Write the result file, whole or not at all: sample token → entries, empty where nothing was found.
 
-    A full split is hundreds of megabytes, so samples are written one by one. Raises ValueError for a value that is
+    A full split is hundreds of megabytes, so samples are written one by one. Raises EvaluationError for a value that is
     not finite: the evaluator would refuse the file much later.
     """
     with replacing(path) as part, part.open("w", encoding="utf-8") as file:
@@ -142,7 +146,7 @@ def write_results(path: Path, results: Mapping[str, Sequence[ResultBox]]) -> Non
             try:
                 text = json.dumps(entries, allow_nan=False)
             except ValueError as error:
-                raise ValueError(
+                raise EvaluationError(
                     f"sample {token}: a detection has a value that is not finite; the model diverged: "
                     "train again with a lower [optimizer] lr, or choose an earlier checkpoint"
                 ) from error

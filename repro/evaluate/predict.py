@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from repro.data.dataset import EvalFrames, FrameLoader, collate_frames
-from repro.evaluate.formatting import format_detections
+from repro.evaluate.formatting import ResultBox, format_detections
 from repro.models.bevformer.coder import decode
 from repro.progress import progress
 
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from repro.data import Subset
-    from repro.evaluate.formatting import ResultBox
     from repro.models.bevformer import BEVFormer
     from repro.recipe import Recipe
 
-Boxes = list["ResultBox"]
+Boxes = list[ResultBox]
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.evaluate.formatting import write_results
-from repro.evaluate.official import official_metrics
+from repro.evaluate.nuscenes import evaluate as score
 from repro.evaluate.predict import predict
 from repro.models.bevformer import build_bevformer
 from repro.models.upstream_names import our_name
@@ -41,6 +41,7 @@ def evaluate(
     model = build_bevformer(recipe)
     load_into(model, read_checkpoint(checkpoint), str(checkpoint), our_name=our_name)
     frames = min(recipe.smoke.eval_frames, len(samples)) if smoke else len(samples)
+    partial = folder / f"partial-{key}.jsonl"
     results = predict(
         model.to(device),
         samples,
@@ -49,12 +50,9 @@ def evaluate(
         frames=frames,
         device=device,
         workers=recipe.smoke.workers if smoke else recipe.eval.workers,
-        partial=folder / f"partial-{key}.jsonl",
+        partial=partial,
     )
     write_results(folder / RESULTS, results)
-    del results  # gigabytes for a full split, and the devkit reads its own
-    metrics = official_metrics(
-        folder / RESULTS, Path(data.dataroot), data.version, data.eval_split, protocol=recipe.eval.protocol
-    )
-    (folder / f"partial-{key}.jsonl").unlink()
+    metrics = score(folder / RESULTS, Path(data.dataroot), data.version, data.eval_split)
+    partial.unlink()
     return replace(metrics, results=f"{folder.name}/{RESULTS}", seconds=round(time.monotonic() - began, 3))

@@ -1,4 +1,4 @@
-"""The official nuScenes detection evaluator, run on a results file (spec §F.4). It computes; we only translate."""
+"""The official nuScenes detection score of a result file, through the devkit's own `DetectionEval` (spec §F.4)."""
 
 from __future__ import annotations
 
@@ -19,22 +19,19 @@ from nuscenes.utils.splits import create_splits_scenes
 
 from repro.artifacts import TP_ERRORS, ClassMetrics, Metrics
 from repro.data.tables import open_tables
-from repro.evaluate.formatting import ResultBox
+from repro.evaluate.formatting import EvaluationError, ResultBox
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from nuscenes.nuscenes import NuScenes
 
-AGAIN = "write it again with --stage eval"
+AGAIN = "delete the run's evaluate.json to write it again"
+PROTOCOL = "detection_cvpr_2019"
 VERSION_OF_SPLIT = {"train": "trainval", "val": "trainval", "mini_train": "mini", "mini_val": "mini"}
 
 
-class EvaluationError(ValueError):
-    """A result file that cannot be scored; the message says what was seen and what to type."""
-
-
-def official_metrics(results: Path, dataroot: Path, version: str, eval_set: str, *, protocol: str) -> Metrics:
+def evaluate(results: Path, dataroot: Path, version: str, eval_set: str) -> Metrics:
     """Return the official metrics of a result file over the samples of `eval_set` that it names.
 
     The benchmark wants every sample of the split. A file with fewer (a smoke run, a data set with part of a split)
@@ -55,7 +52,7 @@ def official_metrics(results: Path, dataroot: Path, version: str, eval_set: str,
             path = Path(scratch) / "padded.json"
             path.write_text(json.dumps(_padded(document, split)), encoding="utf-8")
         del document  # gigabytes for a full split, and the devkit reads its own
-        summary = _score(tables, path, eval_set, evaluated, protocol=protocol, scratch=scratch, named=results)
+        summary = _score(tables, path, eval_set, evaluated, scratch=scratch, named=results)
     return _metrics(
         summary,
         eval_set=eval_set,
@@ -68,14 +65,14 @@ def official_metrics(results: Path, dataroot: Path, version: str, eval_set: str,
 
 
 def _score(
-    tables: NuScenes, path: Path, eval_set: str, tokens: Collection[str], *, protocol: str, scratch: str, named: Path
+    tables: NuScenes, path: Path, eval_set: str, tokens: Collection[str], *, scratch: str, named: Path
 ) -> dict[str, Any]:
     """Return `DetectionEval`'s summary of a file that holds the whole split, computed on `tokens` only."""
     with redirect_stderr(io.StringIO()):  # the devkit's progress bars ignore verbose=False
         try:
             evaluation = DetectionEval(
                 tables,
-                config=config_factory(protocol),
+                config=config_factory(PROTOCOL),
                 result_path=str(path),
                 eval_set=eval_set,
                 output_dir=scratch,
