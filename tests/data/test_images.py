@@ -58,6 +58,14 @@ def test_half_size_is_the_mean_of_two_by_two_and_padding_is_zero() -> None:
     assert not ours[:, :, 80:].any()
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_table_of_grey_levels_equals_the_arithmetic_bit_by_bit(size: str) -> None:
+    pixels = np.random.RandomState(1).randint(0, 256, (90, 160, 3)).astype(np.uint8)
+    settings = SIZES[size].model_copy(update={"raw_size": (90, 160)})
+    slow = prepare_image(pixels.astype(np.float32), settings)
+    np.testing.assert_array_equal(prepare_image(pixels, settings), slow)
+
+
 def test_the_pixels_handed_in_are_left_alone() -> None:
     pixels = np.full((90, 160, 3), 7.0, np.float32)
     prepare_image(pixels, TINY.model_copy(update={"raw_size": (90, 160)}))
