@@ -68,6 +68,7 @@ def doctor_task(
         "plan": "say which stages would run and why, and stop",
         "checkpoint": "start from these weights (with --eval-only: judge them)",
         "eval-only": "do not train; needs --checkpoint",
+        "without-can-bus": "go on with zeros for the car's motion where can_bus/ is missing",
         "quirks": "head (the recipe's) or released (what the published checkpoints were trained with)",
         "device": "auto, cpu or cuda",
         "force": "go on although the doctor found problems",
@@ -85,6 +86,7 @@ def repro_task(
     plan: bool = False,
     checkpoint: str = "",
     eval_only: bool = False,
+    without_can_bus: bool = False,
     quirks: str = "head",
     device: str = "auto",
     force: bool = False,
@@ -101,6 +103,7 @@ def repro_task(
                     {"--recipe": recipe, "--data": data, "--dataroot": dataroot, "--run": run, "--stage": stage},
                     {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
                     {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
+                    {"--without-can-bus": without_can_bus},
                 ),
             ]
         )

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import difflib
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from doctor import render
-from doctor.advise import advise
-from doctor.diagnose import diagnose
-from doctor.finding import Goal
-from doctor.probes import Question, examine
+from doctor.consult import Consultation, UsageError, consult, goal_named, question_here, rules_named
+from doctor.probes import Question
 from doctor.record import Recorder, RecordingError, Subject, load
-from doctor.rules import ALL_RULES
 from doctor.shell import LiveHost
-from doctor.stacks import StackError, read_stacks
+from doctor.stacks import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from doctor.advise import Advice
     from doctor.diagnose import Diagnosis
-    from doctor.finding import Rule
-    from doctor.machine import Machine
-    from doctor.shell import Host
+    from doctor.finding import Goal, Rule
 
-HOME = Path(__file__).resolve().parents[1]
 HEALTHY, WARNINGS, PROBLEMS, COULD_NOT_LOOK = 0, 1, 2, 3
 STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow", "quiet": "dim", "plain": ""}
 EPILOG = """\
@@ -44,10 +38,6 @@ exit codes: 0 healthy, 1 warnings under --strict, 2 problems or bad input, 3 cou
 """
 
 
-class UsageError(ValueError):
-    """Words that make no sense together; the message says which and what to type."""
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Run the doctor on the command-line words; return the exit code."""
     options = _parser().parse_args(words)
@@ -56,26 +46,49 @@ def main(words: Sequence[str] | None = None) -> int:
     except (UsageError, RecordingError, StackError) as why:
         print(f"doctor: {why}", file=sys.stderr)  # noqa: T201 — this is the menu
         return PROBLEMS
+    except BrokenPipeError:  # `doctor | head` closed the pipe: nobody is left to read
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PROBLEMS
     except OSError as why:
         print(f"doctor: {why.filename}: {why.strerror}; name a folder that can be written", file=sys.stderr)  # noqa: T201
         return PROBLEMS
 
 
 def _judge(options: argparse.Namespace) -> int:
-    rules, goal, stacks = _rules(options.only), _goal(options.goal), read_stacks(HOME / "env")
-    machine = _look(options)
-    advice = advise(machine, stacks)
+    rules, goal = rules_named(options.only), goal_named(options.goal)
+    told = _recorded(options, goal, rules) if options.replay else _seen(options, goal, rules)
     if options.what == "stack":
-        return _print_stack(advice, as_json=options.json)
-    diagnosis = diagnose(machine, rules, goal=goal, stacks=stacks)
-    code = exit_code(diagnosis, strict=options.strict)
+        return _print_stack(told.advice, as_json=options.json)
+    code = exit_code(told.diagnosis, strict=options.strict)
     if options.json:
-        _print(render.as_json(diagnosis, advice, exit_code=code))
+        _print(render.as_json(told.diagnosis, told.advice, exit_code=code))
     elif options.markdown:
-        _print(render.markdown(diagnosis, advice))
+        _print(render.markdown(told.diagnosis, told.advice))
     else:
-        _print_lines(render.terminal(diagnosis, advice))
+        _print_lines(render.terminal(told.diagnosis, told.advice))
     return code
+
+
+def _recorded(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Consultation:
+    """Judge a recorded machine."""
+    replay = load(Path(options.replay))
+    subject = replay.subject()
+    question = Question(python=subject.python, folder=subject.folder, dataroot=subject.dataroot)
+    return consult(replay, question=question, goal=goal, rules=rules)
+
+
+def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Consultation:
+    """Judge this machine; write down what was seen where `--record` asks for it."""
+    live = LiveHost()
+    question = question_here(live, python=options.python, dataroot=options.dataroot, deep=options.deep)
+    if not options.record:
+        return consult(live, question=question, goal=goal, rules=rules)
+    recorder = Recorder(live)
+    told = consult(recorder, question=replace(question, deep=False), goal=goal, rules=rules)
+    path = recorder.save(Path(options.record), Subject(question.python, question.folder, question.dataroot))
+    words = "names, tokens, UUIDs and addresses are redacted; look before you send it"
+    print(f"doctor: recorded in {path}; {words}", file=sys.stderr)  # noqa: T201 — this is the menu
+    return told
 
 
 def exit_code(diagnosis: Diagnosis, *, strict: bool) -> int:
@@ -85,29 +98,6 @@ def exit_code(diagnosis: Diagnosis, *, strict: bool) -> int:
     if diagnosis.could_not_look:
         return COULD_NOT_LOOK
     return WARNINGS if strict and diagnosis.count("warning") else HEALTHY
-
-
-def _look(options: argparse.Namespace) -> Machine:
-    """Look at this machine, or at a recorded one; record it where that was asked for."""
-    if options.replay:
-        replay = load(Path(options.replay))
-        subject = replay.subject()
-        return examine(replay, Question(python=subject.python, folder=subject.folder, dataroot=subject.dataroot))
-    live: Host = LiveHost()
-    question = Question(
-        python=_target(live, options.python),
-        folder=live.variable("BEVREADY_VENV") or str(HOME),
-        dataroot=options.dataroot,
-        deep=options.deep,
-    )
-    if not options.record:
-        return examine(live, question)
-    recorder = Recorder(live)
-    machine = examine(recorder, replace(question, deep=False))
-    path = recorder.save(Path(options.record), Subject(question.python, question.folder, question.dataroot))
-    words = "names, tokens, UUIDs and addresses are redacted; look before you send it"
-    print(f"doctor: recorded in {path}; {words}", file=sys.stderr)  # noqa: T201 — this is the menu
-    return machine
 
 
 def _print_stack(advice: Advice, *, as_json: bool) -> int:
@@ -124,44 +114,8 @@ def _print_stack(advice: Advice, *, as_json: bool) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    _print(render.rule_list(_rules(options.only)))
+    _print(render.rule_list(rules_named(options.only)))
     return HEALTHY
-
-
-def _rules(only: str) -> tuple[Rule, ...]:
-    """Return the rules named in `--only`, all where it names none. Raises UsageError for a code that there is not."""
-    codes = [code.strip().upper() for code in only.split(",") if code.strip()]
-    known = {rule.code: rule for rule in ALL_RULES}
-    for code in codes:
-        if code not in known:
-            near = difflib.get_close_matches(code, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"--only {code}: there is no such check; {hint}see: python3 -m doctor --list")
-    return tuple(known[code] for code in codes) if codes else ALL_RULES
-
-
-def _goal(text: str) -> Goal:
-    """Read `--for`. Raises UsageError for a goal or recipe that there is not."""
-    match text.partition(":"):
-        case ("run" | "build-ext" | "docker") as kind, "", "":
-            return Goal(kind)
-        case "recipe", ":", name if name:
-            known = sorted(path.stem for path in (HOME / "recipes").glob("*.toml"))
-            if name not in known:
-                raise UsageError(f"--for {text}: there is no such recipe; expected one of {', '.join(known)}")
-            return Goal("recipe", name)
-    raise UsageError(f"--for {text}: expected run, build-ext, docker or recipe:NAME")
-
-
-def _target(host: Host, asked: str) -> str:
-    """Return the interpreter under examination: the one asked for, bevready's own environment, or this one."""
-    if asked:
-        path = host.which(asked)
-        if path is None:
-            raise UsageError(f"--python {asked}: not an executable file; name an interpreter, as .venv/bin/python")
-        return path
-    own = Path(host.variable("BEVREADY_VENV") or HOME / ".venv") / "bin" / "python"
-    return str(own) if own.exists() else host.own_python()
 
 
 def _print(text: str) -> None:

@@ -74,14 +74,14 @@ def _fit(stack: Stack, machine: Machine, gpus: tuple[Capability, ...]) -> Fit:
         remarks.append(f"it covers {covered} of {len(gpus)} GPUs: choose them with CUDA_VISIBLE_DEVICES")
     if "ptx" in reached:
         remarks.append("one GPU runs from PTX: its first start takes minutes")
-    version = _driver_version(machine)
-    in_full = version is None or not gpus or version >= stack.full_driver
-    if gpus and version is None:
-        remarks.append(f"install a driver of {dotted_driver(stack.min_driver)} or newer ({machine.driver})")
-    elif gpus and version is not None and version < stack.min_driver:
+    version = _driver_version(machine) if gpus else None
+    in_full = version is None or version >= stack.full_driver
+    if version is not None and version < stack.min_driver:
         rejections.append(f"it needs driver {dotted_driver(stack.min_driver)}, here is {dotted_driver(version)}")
-    elif gpus and version is not None and not in_full:
+    elif version is not None and not in_full:
         remarks.append(f"driver {dotted_driver(version)} runs CUDA {dotted(stack.cuda)} by minor-version compatibility")
+    elif gpus and version is None:
+        remarks.append(f"install a driver of {dotted_driver(stack.min_driver)} or newer ({machine.driver})")
     return Fit(stack, tuple(rejections), tuple(remarks), covered, in_full)
 
 

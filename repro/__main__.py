@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = words.command(words)
     except RecipeError as error:
-        return _refuse(error)
+        sys.stderr.write(f"{error}\n")
+        return 2
     except BrokenPipeError:
         return 0  # the reader of our output left: nothing to complain about
     return code
@@ -52,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_run(commands.add_parser("run", help="doctor, data, train, evaluate, compare, report", description=main.__doc__))
+    _add_run(
+        commands.add_parser("run", help="doctor, data, train, evaluate, compare, report", description=main.__doc__)
+    )
     recipes = commands.add_parser("recipes", help="list the recipes, or show one")
     recipes.add_argument("name", nargs="?", help="show this recipe as read, defaults included")
     recipes.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
@@ -74,6 +77,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--plan", action="store_true", help="say which stages would run and why, and stop")
     run.add_argument("--checkpoint", type=Path, metavar="FILE", help="start from these weights")
     run.add_argument("--eval-only", action="store_true", help="do not train; needs --checkpoint")
+    run.add_argument("--without-can-bus", action="store_true", help="go on with zeros where the CAN bus is missing")
     run.add_argument("--quirks", choices=("head", "released"), default="head", help="whose quirks (spec §I)")
     run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     run.add_argument("--force", action="store_true", help="go on although the doctor found problems")
@@ -124,22 +128,9 @@ def _parity(words: argparse.Namespace) -> int:
 
 def _run(words: argparse.Namespace) -> int:
     """Run the main job: the doctor looks first, then the pipeline tells its story."""
-    from repro.pipeline import plan, reproduce  # noqa: PLC0415 — as above
-    from repro.rundir import RunDir  # noqa: PLC0415 — as above
+    from repro.run import run  # noqa: PLC0415 — as above
 
-    job = _job(words)
-    with RunDir(words.run or _run_folder(words)) as run:
-        if words.plan:
-            for stage in plan(job, run):
-                sys.stdout.write(f"{stage.stage:<9} {'run ' if stage.runs else 'skip'}  {stage.why}\n")
-            return 0
-        verdict = reproduce(job, run, say=_say)
-        return _conclude(words, job, run, verdict)
-
-
-def _refuse(error: Exception) -> int:
-    sys.stderr.write(f"{error}\n")
-    return 2
+    return run(words)
 
 
 if __name__ == "__main__":

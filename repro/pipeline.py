@@ -10,7 +10,7 @@ from repro.artifacts import DataReady, Machine, Metrics, Trained, Verdict
 from repro.atomic import digest, sha256_of, source_digest
 from repro.compare import compare
 from repro.evaluate.stage import evaluate
-from repro.prepare import data_fingerprint, open_index, prepare
+from repro.prepare import open_index, prepare, what_changed
 from repro.report import RunFacts, report
 from repro.rundir import Plan, RunDir
 from repro.train.stage import adopt, train
@@ -51,7 +51,7 @@ def reproduce(job: Job, run: RunDir, *, say: Callable[[str], None]) -> Verdict |
     run.write("recipe.json", job.recipe.model_dump_json(indent=1) + "\n")
 
     say("data")
-    data = run.step("data", DataReady, _data_key(job), lambda: _prepare(job))
+    data = run.step("data", DataReady, _data_key(job), lambda: _prepare(job), lost=what_changed)
     if "train" not in wanted:
         return None
 
@@ -78,7 +78,7 @@ def reproduce(job: Job, run: RunDir, *, say: Callable[[str], None]) -> Verdict |
 
 def plan(job: Job, run: RunDir) -> list[Plan]:
     """Say for each stage whether it would run and why, without running anything."""
-    plans = [run.plan("data", DataReady, _data_key(job))]
+    plans = [run.plan("data", DataReady, _data_key(job), lost=what_changed)]
     if not plans[-1].runs:
         data = run.load("data", DataReady)
         plans.append(run.plan("train", Trained, _train_key(job, data), lost=_lost(run)))
@@ -153,7 +153,7 @@ def _parts(recipe: Recipe, *names: str) -> dict[str, str]:
 
 
 def _data_key(job: Job) -> dict[str, str]:
-    where = {"--data": job.data, "--dataroot": str(job.dataroot), "data folder": data_fingerprint(job.data, job.dataroot)}
+    where = {"--data": job.data, "--dataroot": str(job.dataroot), "--without-can-bus": str(job.without_can_bus)}
     return {**where, **_parts(job.recipe, "data", "model"), **_code("data", "prepare.py")}
 
 
@@ -181,9 +181,7 @@ def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: Metrics) 
     return {**asked, **_parts(job.recipe, "expected", "schedule"), **_code("compare.py")}
 
 
-def _facts(
-    job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: Metrics, verdict: Verdict
-) -> RunFacts:
+def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: Metrics, verdict: Verdict) -> RunFacts:
     whole = trained.iterations_per_epoch * job.recipe.schedule.epochs
     shortened = (
         f"training: {trained.iterations} of {whole} iterations",

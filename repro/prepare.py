@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.artifacts import DataReady
 from repro.data import DataError, NuScenesIndex, check_images, open_nuscenes
 from repro.data.index import table_fingerprint
 from repro.data.synth import write_synth
-from repro.progress import progress
+from repro.progress import told
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from repro.recipe import Recipe
 
 VERSION_OF = {"nuscenes": "v1.0-trainval", "nuscenes-mini": "v1.0-mini", "synth": "v1.0-mini"}
@@ -25,14 +24,17 @@ def prepare(data: str, dataroot: Path, recipe: Recipe, cache: Path, *, without_c
     Without a can_bus folder, scenes of several frames need `without_can_bus`: zeros then stand for their motion.
     """
     if data == "synth":
-        _write_synth(dataroot)
+        with told("synth") as tell:
+            write_synth(dataroot, tell=tell)
     version = VERSION_OF[data]
     index = open_index(dataroot, version, recipe, cache)
     train_split, eval_split = SPLITS_OF[version]
     warnings = _can_bus(index, dataroot, without_can_bus=without_can_bus)
     train, evaluated = index.split(train_split), index.split(eval_split)
     if not len(train):
-        raise DataError(f"{dataroot}: no sample of the split {train_split}; it has scenes {', '.join(index.scene_names)}")
+        raise DataError(
+            f"{dataroot}: no sample of the split {train_split}; it has scenes {', '.join(index.scene_names)}"
+        )
     if not len(evaluated):
         evaluated, eval_split = train, train_split
         warnings += (f"no sample of {SPLITS_OF[version][1]} here: evaluated on {train_split}, what it trained on",)
@@ -56,15 +58,7 @@ def prepare(data: str, dataroot: Path, recipe: Recipe, cache: Path, *, without_c
 
 def open_index(dataroot: Path, version: str, recipe: Recipe, cache: Path) -> NuScenesIndex:
     """Return the index of a data set, with progress while it is built."""
-    with progress("index", 1) as advance:
-        seen = 0
-
-        def tell(done: int, total: int) -> None:
-            nonlocal seen
-            if done == total or done - seen >= 100:
-                seen = done
-                advance(0, f"{done} of {total} samples")
-
+    with told("index") as tell:
         return open_nuscenes(
             dataroot,
             version,
@@ -75,17 +69,13 @@ def open_index(dataroot: Path, version: str, recipe: Recipe, cache: Path) -> NuS
         )
 
 
-def data_fingerprint(data: str, dataroot: Path) -> str:
-    """Return hex digits that change when the tables or CAN bus of a data set change; words when there are none."""
+def what_changed(data: DataReady) -> str | None:
+    """Say what is no longer as it was when the data set was prepared, None if nothing is."""
     try:
-        return table_fingerprint(dataroot, VERSION_OF[data])
+        now = table_fingerprint(Path(data.dataroot), data.version)
     except OSError:
-        return "none yet"
-
-
-def _write_synth(dataroot: Path) -> None:
-    with progress("synth", 1) as advance:
-        write_synth(dataroot, progress=lambda done, total: advance(0, f"{done} of {total} frames"))
+        return f"{data.dataroot} is gone"
+    return None if now == data.fingerprint else f"the tables in {data.dataroot} are others"
 
 
 def _can_bus(index: NuScenesIndex, dataroot: Path, *, without_can_bus: bool) -> tuple[str, ...]:
@@ -99,5 +89,3 @@ def _can_bus(index: NuScenesIndex, dataroot: Path, *, without_can_bus: bool) -> 
             f"into {dataroot}, or go on with zeros for motion: --without-can-bus"
         )
     return (f"{len(bare)} of {len(index.scene_names)} scenes have no CAN bus: zeros for their motion",)
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextCol
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -42,6 +42,23 @@ def progress(label: str, total: int, *, done: int = 0, tty: bool | None = None) 
             yield advance
     else:
         yield _lines(label, total, done)
+
+
+@contextmanager
+def told(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show the progress of work that says for itself how far it is: call what is yielded with (done, total)."""
+    with ExitStack() as stack:
+        advance: Advance | None = None
+        seen = 0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal advance, seen
+            if advance is None:
+                advance = stack.enter_context(progress(label, total))
+            advance(done - seen)
+            seen = done
+
+        yield tell
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from repro.data.synth import write_synth
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -16,3 +18,11 @@ def shared_dir() -> Path:
     if not (folder / "golden").is_dir():
         pytest.skip(f"{folder} is not here: golden outputs and the real frame are not part of the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def synth_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a synthetic data set of two scenes with three key frames each, written once a session."""
+    root = tmp_path_factory.mktemp("synth") / "data"
+    write_synth(root, scenes=2, frames=3)
+    return root

@@ -14,6 +14,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "tasks": 6,
     "doctor.__main__": 6,
     "repro.__main__": 6,
+    "repro.run": 6,
     "repro.pipeline": 5,
     "repro.parity": 5,  # replays whole stages against golden outputs
     "repro.bench": 5,  # times whole stages
@@ -21,11 +22,13 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.evaluate": 4,
     "repro.compare": 4,
     "repro.report": 4,
+    "repro.prepare": 4,
     "repro.data": 3,
     "repro.models": 3,
     "repro.ops": 2,
     "repro.tensors": 2,
     "repro.weights": 2,
+    "repro.machine": 2,
     "repro.recipe": 1,
     "repro.artifacts": 1,
     "repro.rundir": 1,

@@ -59,36 +59,8 @@ MINOR_VERSION_COMPATIBILITY: dict[int, Version] = {
     13: (580, 65, 6),
 }
 
-CUDA_OF_BRANCH: dict[int, tuple[int, int]] = {
-    410: (10, 0),
-    418: (10, 1),
-    440: (10, 2),
-    450: (11, 0),
-    455: (11, 1),
-    460: (11, 2),
-    465: (11, 3),
-    470: (11, 4),
-    495: (11, 5),
-    510: (11, 6),
-    515: (11, 7),
-    520: (11, 8),
-    525: (12, 0),
-    530: (12, 1),
-    535: (12, 2),
-    545: (12, 3),
-    550: (12, 4),
-    555: (12, 5),
-    560: (12, 6),
-    565: (12, 7),  # unverified
-    570: (12, 8),
-    575: (12, 9),
-    580: (13, 0),
-    590: (13, 1),
-    595: (13, 2),
-    610: (13, 3),
-    615: (13, 4),  # unverified
-}
-NEWEST_BRANCH = max(CUDA_OF_BRANCH)
+NEWEST_BRANCH = 615  # the driver of CUDA 13.4, named by CUTLASS 4.8 and cuDNN 9.25 (its exact number: unverified)
+BRANCH_STEP = 5  # branches are numbered in steps of five; what lies between is an update or a preview
 
 # The last driver branch for GPUs below a compute capability (driver installation guide of branch 610).
 LAST_BRANCH_BELOW: tuple[tuple[Capability, int], ...] = (
@@ -109,10 +81,9 @@ def full_driver(cuda: tuple[int, int]) -> Version | None:
     return next((row.driver for row in DRIVERS if row.cuda == cuda), None)
 
 
-def cuda_of_driver(driver: Version) -> tuple[int, int] | None:
-    """Return the newest CUDA that this driver's branch runs in full; None for a branch newer than the table."""
-    branches = [branch for branch in CUDA_OF_BRANCH if branch <= driver[0]]
-    return CUDA_OF_BRANCH[max(branches)] if branches and driver[0] < NEWEST_BRANCH + 5 else None
+def is_newer_than_table(driver: Version) -> bool:
+    """Return whether this driver's branch came after the table was written."""
+    return driver[0] >= NEWEST_BRANCH + BRANCH_STEP
 
 
 def last_branch_for(capability: Capability) -> int | None:

@@ -204,7 +204,7 @@ RELEASES = (
         True,
         (
             Build((11, 8), "sm_37 sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90", "inferred"),
-            Build((12, 6), "sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90", "source-script"),
+            Build((12, 6), "sm_50 sm_60 sm_70 sm_75 sm_80 sm_86 sm_90", "measured"),
             Build((12, 8), "sm_75 sm_80 sm_86 sm_90 sm_100 sm_120 compute_120", "source-script"),
         ),
     ),

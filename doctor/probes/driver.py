@@ -108,7 +108,8 @@ def _driver(host: Host, answers: list[Answer], nothing: Unknown) -> Driver | Unk
     if not answered:
         return nothing
     loaded = find_version((host.read("/sys/module/nvidia/version") or "").strip())
-    version = next((answer.version for answer in answered if answer.version), loaded)
+    named = [answer.version for answer in answered] + [loaded] + [answer.library for answer in answered]
+    version = next((version for version in named if version), None)
     cuda = next((answer.cuda for answer in answers if answer.cuda), None)
     if version is None:
         return Unknown(f"{answered[0].source} answers but names no driver version", looked=False)

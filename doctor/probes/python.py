@@ -86,7 +86,7 @@ def probe_packages(host: Host, python: str, *, deep: bool) -> tuple[Packages | U
         return unknown, unknown
     if packages.of("torch") is None:
         return packages, Unknown(f"torch is not installed for {python}")
-    return packages, _imported(host, python) if deep else _read(output.out, packages)
+    return packages, _imported(host, python, output.out) if deep else _read(output.out, packages)
 
 
 def _read(text: str, packages: Packages) -> Torch | Unknown:
@@ -94,13 +94,13 @@ def _read(text: str, packages: Packages) -> Torch | Unknown:
     return known or Unknown(f"torch {packages.of('torch')} has no readable torch/version.py", looked=False)
 
 
-def _imported(host: Host, python: str) -> Torch | Unknown:
+def _imported(host: Host, python: str, facts: str) -> Torch | Unknown:
+    """Import torch; where that fails, keep what its files say and the reason."""
     output = host.run_python(python, CHILDREN / "torch_facts.py", timeout_s=IMPORT_TIMEOUT_S)
     known = parse_torch_import(output.out)
     if known:
         return known
-    facts = host.run_python(python, CHILDREN / "python_facts.py", "--packages")
-    read = parse_torch_version(_torch_file(facts.out))
+    read = parse_torch_version(_torch_file(facts))
     why = _import_error(output.out) or output.problem or _last_line(output.err) or f"exit {output.code}"
     if read is None:
         return Unknown(f"torch does not import: {why}", looked=False)

@@ -91,7 +91,7 @@ def nodes_are_open(module: KernelModule, system: System) -> Finding | None:
     if not absent:
         return None
     return Finding(
-        saw=f"the module is loaded, but {' and '.join(absent)} do not exist",
+        saw=f"the module is loaded without {' and '.join(absent)}",
         expected="device files for the loaded module",
         fix=("sudo nvidia-modprobe -u -c=0", "sudo modprobe nvidia-uvm"),
         severity="problem" if "/dev/nvidiactl" in absent else "warning",
@@ -102,7 +102,8 @@ def nodes_are_open(module: KernelModule, system: System) -> Finding | None:
 @rule("DRV06", "CUDA starts on the driver that is loaded", category="driver")
 def cuda_starts(libraries: DriverLibraries, driver: Driver) -> Finding | None:
     """NVML (and nvidia-smi) may look healthy while CUDA itself refuses."""
-    if libraries.cuda_code in {None, 0, CUDA_MISMATCH}:
+    code = libraries.cuda_code
+    if code is None or code in {0, CUDA_MISMATCH}:
         return None
     fixes = {
         100: ("echo $CUDA_VISIBLE_DEVICES; nvidia-smi -L # MIG on without instances, or devices hidden",),
@@ -112,7 +113,6 @@ def cuda_starts(libraries: DriverLibraries, driver: Driver) -> Finding | None:
             "else: sudo reboot",
         ),
     }
-    code = libraries.cuda_code or 0
     return Finding(
         saw=f"{driver} answers, but cuInit returns {code}",
         expected="0",
@@ -140,7 +140,7 @@ def driver_supports_gpus(pci: PciGpus, module: KernelModule) -> Finding | None:
 @rule("DRV08", "the driver is one that the doctor's table knows", category="driver")
 def driver_is_known(driver: Driver) -> Finding | None:
     """Newer drivers run everything that older ones did; only what they add cannot be judged."""
-    if drivers.cuda_of_driver(driver.version) or driver.version[0] < drivers.NEWEST_BRANCH:
+    if not drivers.is_newer_than_table(driver.version):
         return None
     return Finding(
         saw=f"driver {dotted_driver(driver.version)} is newer than the table of {drivers.AS_OF}",

@@ -8,7 +8,6 @@ from doctor.finding import Finding, rule
 from doctor.versions import find_version, parse_version
 
 NUMPY_2 = (2,)
-NUMPY_ALIASES_GONE = (1, 24)
 REINSTALL = "./bevready repro … installs a pinned stack into .venv; elsewhere: pip install --force-reinstall torch"
 
 
@@ -17,7 +16,6 @@ def torch_imports(torch: Torch) -> Finding | None:
     """Only `--deep` tries; an installation cut short, or two mixed into one folder, fails here."""
     if torch.imported is not False:
         return None
-    undefined = "undefined symbol" in torch.import_error
     return Finding(
         saw=f"import torch fails: {torch.import_error}",
         expected="an import without words",
@@ -25,7 +23,6 @@ def torch_imports(torch: Torch) -> Finding | None:
             "remove the environment and run ./bevready again",
             "elsewhere: pip install --force-reinstall --no-cache-dir torch",
         ),
-        confidence="likely" if undefined else "sure",
     )
 
 
@@ -67,8 +64,10 @@ def torch_covers_gpus(torch: Torch, gpus: Gpus, system: System) -> Finding | Non
 @rule("TOR04", "the driver is new enough for torch's CUDA", category="driver-too-old-for-cuda")
 def driver_runs_torch(torch: Torch, driver: Driver) -> Finding | None:
     """From CUDA 11 on one driver runs every minor version of its major; what CUDA nvcc has does not matter here."""
-    needed = drivers.min_driver(torch.cuda) if torch.cuda else None
-    if torch.cuda is None or needed is None or driver.version >= needed:
+    if torch.cuda is None:
+        return None
+    needed = drivers.min_driver(torch.cuda)
+    if needed is None or driver.version >= needed:
         return None
     return Finding(
         saw=f"torch {torch.version} was built with CUDA {dotted(torch.cuda)}; {driver}",
@@ -86,10 +85,8 @@ def torchvision_matches(torch: Torch, packages: Packages) -> Finding | None:
     installed = packages.of("torchvision")
     row = torch_row(parse_version(torch.version))
     version = find_version(installed or "")
-    if installed is None or version is None or row is None or version[:2] == row.torchvision:
+    if version is None or row is None or version[:2] == row.torchvision:
         return None
-    if row.torch >= (2, 14) and version[:2] == (0, 29):
-        return None  # torchvision 0.29.1 asks only for torch >= 2.14
     wanted = dotted(row.torchvision)
     return Finding(
         saw=f"torchvision {installed} with torch {torch.version}",

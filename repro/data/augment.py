@@ -40,7 +40,7 @@ def _distort_one(image: NDArray[np.float32], settings: Photometric, rng: np.rand
     if not contrast_first and rng.randint(2):
         image *= rng.uniform(*settings.contrast)
     if rng.randint(2):
-        image = image[..., rng.permutation(3)]
+        image = np.ascontiguousarray(image[..., rng.permutation(3)])
     return image
 
 

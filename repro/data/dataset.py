@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -79,8 +79,10 @@ class EvalFrames(Dataset[Frame]):
         return len(self._order)
 
     def __getitem__(self, item: int) -> Frame:
-        window = [self._records[index] for index in self._order[max(item - 1, 0) : item + 1]]
-        can_bus, linked = motion(window, self._loader.recipe.model.quirks)[-1]
+        model = self._loader.recipe.model
+        steps = self._order[max(item - 1, 0) : item + 1] if model.use_history else self._order[item : item + 1]
+        window = [self._records[index] for index in steps]
+        can_bus, linked = motion(window, model.quirks)[-1]
         return self._loader.load(window[-1], can_bus, has_history=linked)
 
 
@@ -107,16 +109,23 @@ class TrainClips(Dataset[Clip]):
 
     def _draw(self, index: int, rng: np.random.RandomState) -> Clip | None:
         """Return the clip that ends at `index`, None if one of its frames has no ground truth (spec §C.2)."""
-        recipe = self._loader.recipe
+        recipe, frames = self._loader.recipe, list[Frame]()
+        quirks = recipe.model.quirks
         records = [self._records[i] for i in clip_indices(index, recipe.data.queue_length, rng)]
-        truths = [ground_truth(record, recipe) for record in records]
+        steps = clip_steps(records, quirks)
+        truths = [ground_truth(record, recipe) for record, _, _ in steps]
         if any(len(truth.labels) == 0 for truth in truths):
             return None
-        frames = tuple(
-            self._loader.load(record, can_bus, has_history=linked, rng=rng)
-            for record, can_bus, linked in clip_steps(records, recipe.model.quirks)
-        )
-        return Clip(frames, (truths[-1],))
+        for record, can_bus, linked in steps:
+            if quirks.broken_history == "duplicate" and frames and frames[-1].tokens == (record.token,):
+                frames.append(_again(frames[-1], can_bus, has_history=linked))  # the same pixels, colours included
+            else:
+                frames.append(self._loader.load(record, can_bus, has_history=linked, rng=rng))
+        return Clip(tuple(frames), (truths[-1],))
+
+
+def _again(frame: Frame, can_bus: NDArray[np.float64], *, has_history: bool) -> Frame:
+    return replace(frame, can_bus=torch.from_numpy(can_bus)[None], has_history=torch.tensor([has_history]))
 
 
 def annotated(record: FrameRecord, classes: Sequence[str]) -> GroundTruth:

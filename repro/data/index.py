@@ -6,10 +6,12 @@ Written once per data set and kept under its fingerprint; opening it reads a hea
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from nuscenes.utils.splits import create_splits_scenes
 
 from repro.atomic import digest, replacing
@@ -86,16 +88,26 @@ class NuScenesIndex:
     @property
     def num_boxes(self) -> int:
         """All annotated boxes."""
-        return int(sum(len(row) for row in self.table["names"]))
+        return int(pc.sum(pc.list_value_length(self.table["names"])).as_py() or 0)
 
     @property
     def scene_names(self) -> tuple[str, ...]:
         """Names of all scenes that have a key frame."""
         return tuple(sorted(set(self.table["scene_name"].to_pylist())))
 
+    def __reduce__(self) -> tuple[type[NuScenesIndex], tuple[Path]]:
+        """Reach another process as a path: a worker maps the file itself instead of receiving its columns."""
+        return NuScenesIndex, (self.path,)
+
     def split(self, name: str) -> Subset:
-        """Return the records of a split of the devkit ("train", "mini_val", …), in time order."""
-        scenes = set(create_splits_scenes()[name])
+        """Return the records of a split of the devkit ("train", "mini_val", …), in time order.
+
+        A data set may hold only some of the split's scenes, or none. Raises DataError for a name it does not know.
+        """
+        splits = create_splits_scenes()
+        if name not in splits:
+            raise DataError(f"no split {name!r}; there are {', '.join(sorted(splits))}")
+        scenes = set(splits[name])
         rows = [row for row, scene in enumerate(self.table["scene_name"].to_pylist()) if scene in scenes]
         return Subset(self, rows)
 
@@ -166,20 +178,28 @@ def open_nuscenes(
     """
     check_tables(dataroot, version)
     fingerprint = table_fingerprint(dataroot, version)
-    key = digest({"format": FORMAT, "tables": fingerprint, "channels": list(channels), "rates": rates})
+    written = [path.stat().st_mtime_ns for path in _files(dataroot, version)]
+    key = digest({"format": FORMAT, "tables": fingerprint, "channels": channels, "rates": rates, "written": written})
     path = cache / f"{version}-{key}.arrow"
-    if not path.is_file():
-        tables = open_tables(dataroot, version)
-        records = []
-        for record in frame_records(tables, dataroot, channels, rates=rates):
-            records.append(record)
-            tell(len(records), len(tables.sample))
-        meta = {
-            "fingerprint": fingerprint,
-            "channels": list(channels),
-            "scenes_without_can_bus": scenes_without_can_bus(tables, dataroot),
-        }
+    if path.is_file():
+        with suppress(DataError):  # a damaged cache is no reason to stop: it is written anew
+            return NuScenesIndex(path)
+    tables = open_tables(dataroot, version)
+    records = []
+    for record in frame_records(tables, dataroot, channels, rates=rates):
+        records.append(record)
+        tell(len(records), len(tables.sample))
+    meta = {
+        "fingerprint": fingerprint,
+        "channels": list(channels),
+        "scenes_without_can_bus": scenes_without_can_bus(tables, dataroot),
+    }
+    try:
         write_index(path, sorted(records, key=lambda record: record.timestamp), meta)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}); free some space or make {cache} writable"
+        ) from error
     return NuScenesIndex(path)
 
 
@@ -203,9 +223,12 @@ def write_index(path: Path, records: Sequence[FrameRecord], meta: dict[str, Any]
 
 def table_fingerprint(dataroot: Path, version: str) -> str:
     """Return hex digits that name what the tables and CAN bus hold: sizes, and the first and last 64 KiB of each."""
-    files = [dataroot / version / f"{name}.json" for name in TABLES]
-    files += sorted((dataroot / "can_bus").glob("*_pose.json"))
-    return digest([(path.name, *_sample_of(path)) for path in files])
+    return digest([(path.name, *_sample_of(path)) for path in _files(dataroot, version)])
+
+
+def _files(dataroot: Path, version: str) -> list[Path]:
+    tables = [dataroot / version / f"{name}.json" for name in TABLES]
+    return tables + sorted((dataroot / "can_bus").glob("*_pose.json"))
 
 
 def _sample_of(path: Path) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from nuscenes.nuscenes import NuScenes
 from pyquaternion import Quaternion
 
 from repro.data.can_bus import can_bus_vector
-from repro.data.geometry import rotation_of, yaw_of
+from repro.data.geometry import rotation_of
 from repro.data.records import CameraRecord, DataError, FrameRecord
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def check_tables(dataroot: Path, version: str) -> None:
 def _where_instead(dataroot: Path, version: str, archive: str) -> str:
     if dataroot.name == version:
         return f"this is the tables' own folder: use --dataroot {dataroot.parent}"
+    if (dataroot.parent / version).is_dir():
+        return f"it is one level up: use --dataroot {dataroot.parent}"
     deeper = next((path.parent for path in sorted(dataroot.glob(f"*/{version}"))), None)
     if deeper:
         return f"it is one level deeper: use --dataroot {deeper}"
@@ -85,22 +87,46 @@ def _where_instead(dataroot: Path, version: str, archive: str) -> str:
 
 
 def open_tables(dataroot: Path, version: str) -> NuScenes:
-    """Return the devkit's view of a checked data set. Raises DataError when a table is damaged."""
-    for name in TABLES:
-        path = dataroot / version / f"{name}.json"
-        try:
-            rows = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: damaged ({error}); extract {META_ARCHIVE.get(version, version)} again") from error
-        if not isinstance(rows, list) or not all(isinstance(row, dict) and "token" in row for row in rows):
-            raise DataError(f"{path}: not a nuScenes table (a list of rows with tokens); extract the tables again")
+    """Return the devkit's view of a data set. Raises DataError when tables are missing, damaged or of two kinds.
+
+    The devkit also wants the map masks that the map table names, though it reads none of them here.
+    """
+    check_tables(dataroot, version)
     try:
         return NuScenes(version=version, dataroot=str(dataroot), verbose=False)
-    except (KeyError, IndexError, AssertionError) as error:
+    except (AssertionError, IndexError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
+        rows = {name: _rows(dataroot, version, name) for name in TABLES}  # the full parse once more, to name the file
+        _check_maps(dataroot, rows["map"])
+        raise _unrelated(dataroot / version, error) from error
+
+
+def _rows(dataroot: Path, version: str, name: str) -> list[dict[str, Any]]:
+    """Return a table. Raises DataError unless it is a list of rows with tokens."""
+    path, archive = dataroot / version / f"{name}.json", META_ARCHIVE.get(version, f"{version}.tgz")
+    try:
+        rows = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: damaged ({error}); extract {archive} again") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "token" in row for row in rows):
+        raise DataError(f"{path}: not a nuScenes table (a list of rows with tokens); extract {archive} again")
+    return rows
+
+
+def _check_maps(dataroot: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    files = [str(row.get("filename", "")) for row in rows]
+    missing = [name for name in files if not (dataroot / name).is_file()]
+    if missing:
         raise DataError(
-            f"{dataroot / version}: the tables do not belong together ({type(error).__name__}: {error}); "
-            "extract them again, all from one archive"
-        ) from error
+            f"{dataroot}: {len(missing)} of {len(files)} map masks are missing, the first is {missing[0]}; "
+            "extract the archive of the tables again: it holds maps/ too"
+        )
+
+
+def _unrelated(place: object, error: Exception) -> DataError:
+    return DataError(
+        f"{place}: the tables do not belong together ({type(error).__name__}: {error}); "
+        "extract them again, all from one archive"
+    )
 
 
 def scenes_without_can_bus(tables: NuScenes, dataroot: Path) -> list[str]:
@@ -116,9 +142,13 @@ def frame_records(tables: NuScenes, dataroot: Path, channels: Sequence[str], *, 
     scenes = {scene["token"]: scene["name"] for scene in tables.scene}
     frame_idx = 0
     for sample in tables.sample:
-        scene_name = scenes[sample["scene_token"]]
-        vector = can_bus_vector(poses.of(scene_name), sample["timestamp"], rates=rates)
-        yield _record(tables, sample, scene_name, frame_idx, vector, channels)
+        try:
+            scene_name = scenes[sample["scene_token"]]
+            vector = poses.at(scene_name, sample["timestamp"], rates)
+            record = _record(tables, sample, scene_name, frame_idx, vector, channels)
+        except (IndexError, KeyError, TypeError) as error:
+            raise _unrelated(f"{dataroot / tables.version}: sample {sample['token']}", error) from error
+        yield record
         frame_idx = frame_idx + 1 if sample["next"] else 0
 
 
@@ -131,21 +161,22 @@ class _PoseMessages:
         self._folder = folder
         self._scene, self._messages = "", list[dict[str, Any]]()
 
-    def of(self, scene: str) -> list[dict[str, Any]]:
-        if scene != self._scene:
-            there = self._api is not None and (self._folder / f"{scene}_pose.json").is_file()
-            self._scene, self._messages = scene, self._read(scene) if there else []
-        return self._messages
+    def at(self, scene: str, timestamp: int, rates: str) -> NDArray[np.float64]:
+        """Return the raw vector [18] at a time in µs. Raises DataError for a damaged file."""
+        path = self._folder / f"{scene}_pose.json"
+        try:
+            if scene != self._scene:
+                self._messages = self._read(scene) if path.is_file() else []
+                self._scene = scene
+            return can_bus_vector(self._messages, timestamp, rates=rates)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: damaged ({type(error).__name__}: {error}); extract can_bus.zip again") from error
 
     def _read(self, scene: str) -> list[dict[str, Any]]:
-        assert self._api is not None
-        if int(scene[-4:]) in self._api.can_blacklist:
+        number = scene.removeprefix("scene-")
+        if self._api is None or (number.isdecimal() and int(number) in self._api.can_blacklist):
             return []
-        try:
-            return list(self._api.get_messages(scene, "pose"))
-        except ValueError as error:
-            path = self._folder / f"{scene}_pose.json"
-            raise DataError(f"{path}: damaged ({error}); extract can_bus.zip again") from error
+        return list(self._api.get_messages(scene, "pose"))
 
 
 def _record(
@@ -158,7 +189,10 @@ def _record(
 ) -> FrameRecord:
     missing = [channel for channel in (*channels, "LIDAR_TOP") if channel not in sample["data"]]
     if missing:
-        raise DataError(f"sample {sample['token']}: sample_data.json has no key frame of {', '.join(missing)}")
+        raise DataError(
+            f"sample {sample['token']}: sample_data.json has no key frame of {', '.join(missing)}; "
+            "extract the archive of the tables again"
+        )
     lidar = tables.get("sample_data", sample["data"]["LIDAR_TOP"])
     sensor = tables.get("calibrated_sensor", lidar["calibrated_sensor_token"])
     ego = tables.get("ego_pose", lidar["ego_pose_token"])
@@ -222,7 +256,7 @@ def _annotations(
         for row in (ego, sensor):
             box.translate(-np.array(row["translation"], float))
             box.rotate(Quaternion(row["rotation"]).inverse)
-        yaw = yaw_of(box.orientation.elements)
+        yaw = box.orientation.yaw_pitch_roll[0]  # not `yaw_of`: with roll and pitch the two differ by 1e-4 rad (§F.1)
         rows.append([*box.center, *box.wlh, -yaw - np.pi / 2])
         velocities.append((lidar_from_global @ [*tables.box_velocity(token)[:2], 0.0])[:2])
         names.append(CLASS_OF_CATEGORY.get(annotation["category_name"], annotation["category_name"]))

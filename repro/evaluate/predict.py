@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import DataLoader
 
 from repro.data.dataset import EvalFrames, FrameLoader, collate_frames
-from repro.evaluate.formatting import format_detections
+from repro.evaluate.formatting import ResultBox, format_detections
 from repro.models.bevformer.coder import decode
 from repro.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from repro.data import Subset
     from repro.models.bevformer import BEVFormer
     from repro.recipe import Recipe
 
-Boxes = list[dict[str, Any]]
+Boxes = list[ResultBox]
 
 
 @torch.inference_mode()
 def predict(
-    model: BEVFormer, samples: Subset, recipe: Recipe, dataroot: Path, *, frames: int, device: str, workers: int, partial: Path
+    model: BEVFormer,
+    samples: Subset,
+    recipe: Recipe,
+    dataroot: Path,
+    *,
+    frames: int,
+    device: str,
+    workers: int,
+    partial: Path,
 ) -> dict[str, Boxes]:
     """Return the submission boxes of the first `frames` samples by token (spec §C.3).
 
@@ -62,12 +70,10 @@ def read_partial(path: Path) -> dict[str, Boxes]:
     found: dict[str, Boxes] = {}
     if not path.is_file():
         return found
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
+    with suppress(ValueError, KeyError, TypeError):  # the line that a crash cut short, and all behind it
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             row = json.loads(line)
             found[row["token"]] = row["boxes"]
-        except (ValueError, KeyError, TypeError):
-            break
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,20 +22,19 @@ class Backbone(nn.Module):
 
     def __init__(self, settings: BackboneSettings) -> None:
         super().__init__()
+        self._settings = settings
         block, depths = BLOCKS[settings.depth]
         if block is BasicBlock and (settings.style == "caffe" or settings.dcn_stages):
             raise ValueError(f"ResNet-{settings.depth} has no bottlenecks: style must be pytorch, dcn_stages empty")
-        resnet = ResNet(block, list(depths), zero_init_residual=True)
+        resnet = ResNet(block, list(depths), zero_init_residual=True)  # the classifier it brings is dropped here
         self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
-        self.num_stages = settings.out_stages[-1] + 1  # later ones would never get a gradient, the classifier neither
-        for number in range(1, self.num_stages + 1):
-            self.add_module(f"layer{number}", getattr(resnet, f"layer{number}"))
+        for number in range(settings.out_stages[-1] + 1):  # what lies beyond would never learn
+            setattr(self, f"layer{number + 1}", getattr(resnet, f"layer{number + 1}"))
         self.channels = tuple(64 * 2**stage * block.expansion for stage in settings.out_stages)
-        self._settings = settings
         if settings.style == "caffe":
             _stride_on_first_conv(self.stages)
         for stage in settings.dcn_stages:
-            if stage < self.num_stages:
+            if stage < len(self.stages):
                 _deform(self.stages[stage])
         for parameter in self._frozen_parameters():
             parameter.requires_grad_(False)
@@ -43,8 +42,9 @@ class Backbone(nn.Module):
 
     @property
     def stages(self) -> tuple[nn.Sequential, ...]:
-        """The residual stages, up to the last one that is asked for."""
-        return tuple(self.get_submodule(f"layer{number}") for number in range(1, self.num_stages + 1))  # type: ignore[misc] # each is a Sequential
+        """The residual stages, up to the last one that the neck reads."""
+        names = (f"layer{number + 1}" for number in range(self._settings.out_stages[-1] + 1))
+        return tuple(cast("nn.Sequential", getattr(self, name)) for name in names)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return [I, C_stage, H / stride, W / stride] of each chosen stage for images [I, 3, H, W]."""

@@ -28,9 +28,9 @@ def ms_deform_attn_reference(
 
     Source: spec §B.10; Deformable DETR (arXiv 2010.04159), equation 3.
     """
-    B, _, M, E = value.shape
+    B, S, M, E = value.shape
     _, Q, _, L, P, _ = locations.shape
-    maps = value.permute(0, 2, 3, 1).reshape(B * M, E, -1)
+    maps = value.permute(0, 2, 3, 1).reshape(B * M, E, S)
     grid = (2 * locations - 1).permute(0, 2, 3, 1, 4, 5).reshape(B * M, L, Q, P, 2)
     weight = weights.permute(0, 2, 1, 3, 4).reshape(B * M, 1, Q, L, P)
     starts = torch.tensor([0, *(h * w for h, w in level_sizes)]).cumsum(0).tolist()

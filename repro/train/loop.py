@@ -115,7 +115,7 @@ def _from(batches: Callable[[int, int], Iterator[Batch]], *, start: int, plan: T
         epoch, skip = epoch + 1, 0
 
 
-def _step(  # noqa: PLR0917 — one call, two lines above, in the order of the signature
+def _step(
     fabric: Fabric,
     model: torch.nn.Module,
     optimizer: Any,

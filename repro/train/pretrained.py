@@ -24,7 +24,7 @@ def load_pretrained(backbone: Backbone, settings: BackboneSettings) -> str:
     """Load the weights that `settings.pretrained` names; return what to call them in the report. Raises TrainError."""
     if settings.pretrained != "torchvision" or settings.depth not in TORCHVISION:
         raise TrainError(
-            f"[model.backbone] pretrained = \"{settings.pretrained}\" for ResNet-{settings.depth}: no known file; "
+            f'[model.backbone] pretrained = "{settings.pretrained}" for ResNet-{settings.depth}: no known file; '
             "start from a checkpoint instead: --checkpoint FILE"
         )
     url = TORCHVISION[settings.depth]
@@ -32,11 +32,13 @@ def load_pretrained(backbone: Backbone, settings: BackboneSettings) -> str:
     path = folder / url.rpartition("/")[2]
     if not path.is_file():
         _fetch(url, path)
-    tensors = {name: t for name, t in read_checkpoint(path).items() if not name.startswith("fc.")}
+    own = backbone.state_dict()
+    tensors = {name: tensor for name, tensor in read_checkpoint(path).items() if name in own}  # no classifier
     # files of before 2017 have no batch counters; they play no part in frozen norms
-    counters = {name: t for name, t in backbone.state_dict().items() if name.endswith("num_batches_tracked")}
+    counters = {name: tensor for name, tensor in own.items() if name.endswith("num_batches_tracked")}
     load_into(backbone, counters | tensors, str(path))
-    return path.name
+    name: str = path.name
+    return name
 
 
 def _fetch(url: str, path: Path) -> None:

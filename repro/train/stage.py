@@ -19,7 +19,7 @@ from repro.data.samplers import train_order
 from repro.models.bevformer import BEVFormer, build_bevformer, history_of
 from repro.models.losses import detection_losses
 from repro.models.upstream_names import our_name
-from repro.tensors import Frame
+from repro.tensors import Frame, GroundTruth
 from repro.train.log import LOSSES, read_losses
 from repro.train.loop import TrainPlan, train_loop
 from repro.train.optim import build_optimizer, schedule_factor
@@ -59,7 +59,7 @@ def train(
     torch.manual_seed(recipe.train.seed)
     bare = build_bevformer(recipe)
     init, notes = _initialise(bare, recipe, start, smoke=smoke)
-    model, optimizer = fabric.setup(bare, build_optimizer(bare, recipe.optimizer))
+    model, optimizer = fabric.setup(WithLosses(bare, recipe), build_optimizer(bare, recipe.optimizer))
     per_epoch = -(-len(samples) // recipe.train.batch_per_gpu)
     whole = per_epoch * recipe.schedule.epochs
     iterations = min(whole, recipe.smoke.train_iterations) if smoke else whole
@@ -117,16 +117,28 @@ def adopt(recipe: Recipe, checkpoint: Path) -> Trained:
     )
 
 
+class WithLosses(torch.nn.Module):
+    """A model together with its losses, so that what a distributed wrapper sees come out are plain tensors."""
+
+    def __init__(self, model: BEVFormer, recipe: Recipe) -> None:
+        super().__init__()
+        self.model, self.recipe = model, recipe
+
+    def forward(self, frame: Frame, history: Tensor | None, truth: tuple[GroundTruth, ...]) -> dict[str, Tensor]:
+        """Return the named losses of a frame."""
+        return detection_losses(self.model(frame, history), truth, self.recipe.losses, self.recipe.matcher)
+
+
 def clip_losses(
-    model: torch.nn.Module, bare: BEVFormer, clip: Clip, recipe: Recipe, rng: np.random.RandomState
+    wrapped: torch.nn.Module, model: BEVFormer, clip: Clip, recipe: Recipe, rng: np.random.RandomState
 ) -> dict[str, Tensor]:
     """Return the losses of a clip: history without gradient, then the last frame (spec §C.1).
 
-    `model` is `bare` as wrapped for this machine; the grid mask is drawn from `rng` (spec §C.5).
+    `wrapped` is the `WithLosses` of `model`, set up for this machine; `rng` draws the grid mask (spec §C.5).
     """
-    history = history_of(bare, clip.frames[:-1])
-    prediction = model(_masked(clip.frames[-1], recipe, rng), history)
-    return detection_losses(prediction, clip.truth, recipe.losses, recipe.matcher)
+    history = history_of(model, clip.frames[:-1])
+    losses: dict[str, Tensor] = wrapped(_masked(clip.frames[-1], recipe, rng), history, clip.truth)
+    return losses
 
 
 def _masked(frame: Frame, recipe: Recipe, rng: np.random.RandomState) -> Frame:
@@ -145,9 +157,7 @@ def _masked(frame: Frame, recipe: Recipe, rng: np.random.RandomState) -> Frame:
     )
 
 
-def _initialise(
-    model: BEVFormer, recipe: Recipe, start: Path | None, *, smoke: bool
-) -> tuple[str, tuple[str, ...]]:
+def _initialise(model: BEVFormer, recipe: Recipe, start: Path | None, *, smoke: bool) -> tuple[str, tuple[str, ...]]:
     """Give the model its first weights; return where they came from, and what there is to note."""
     if start is not None:
         load_into(model, read_checkpoint(start), str(start), our_name=our_name)
@@ -163,9 +173,7 @@ def _workers(recipe: Recipe, *, smoke: bool) -> int:
     return recipe.smoke.workers if smoke else recipe.train.workers
 
 
-def _batches(
-    recipe: Recipe, dataroot: Path, samples: Subset, *, workers: int
-) -> Callable[[int, int], Iterator[Clip]]:
+def _batches(recipe: Recipe, dataroot: Path, samples: Subset, *, workers: int) -> Callable[[int, int], Iterator[Clip]]:
     """Return what yields the clips of an epoch from a given batch on; order and content depend on seed and epoch."""
     loader, batch, seed = FrameLoader(dataroot, recipe), recipe.train.batch_per_gpu, recipe.train.seed
 

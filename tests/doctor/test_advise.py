@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from doctor.advise import advise
-from doctor.facts import Driver, Gpu, Gpus, PciGpu, PciGpus, System, Unknown
+from doctor.facts import Driver, DriverLibraries, Gpu, Gpus, KernelModule, PciGpu, PciGpus, System, Unknown
 from doctor.machine import FIELD_OF_FACT, Machine
 from doctor.stacks import StackError, read_stacks
 
@@ -62,6 +62,36 @@ def test_a_gpu_without_a_driver_is_judged_by_its_bus_id_and_told_which_driver() 
     assert advice.choice is not None
     assert advice.choice.name == "cu128"
     assert "install a driver of 525.60.13 or newer" in advice.ranking[0].remarks[0]
+
+
+def test_without_a_gpu_no_driver_is_asked_for() -> None:
+    assert [fit.remarks for fit in advise(EMPTY, STACKS).ranking] == [(), (), ()]
+
+
+def test_an_old_driver_without_a_gpu_changes_nothing() -> None:
+    old = Driver(version=(470, 256, 2), cuda=None, source="NVML")
+    choice = advise(replace(EMPTY, driver=old), STACKS).choice
+    assert choice is not None
+    assert choice.name == "cu130"
+
+
+@pytest.mark.parametrize(
+    ("loaded", "library", "stack"),
+    [((570, 172, 8), (580, 95, 5), "cu128"), (None, (570, 195, 3), "cu128"), (None, None, "cu130")],
+    ids=["the loaded module counts", "else the library", "else the newest"],
+)
+def test_a_driver_that_does_not_answer_still_has_a_version(
+    loaded: tuple[int, ...] | None, library: tuple[int, ...] | None, stack: str
+) -> None:
+    silent = replace(
+        EMPTY,
+        pci_gpus=PciGpus((PciGpu("0000:01:00.0", "2684", "", "GeForce RTX 4090", (8, 9)),)),
+        kernel_module=KernelModule(loaded=loaded),
+        driver_libraries=DriverLibraries(nvml_code=9, cuda_code=100, version=library),
+    )
+    choice = advise(silent, STACKS).choice
+    assert choice is not None
+    assert choice.name == stack
 
 
 @pytest.mark.parametrize(("version", "gpu"), [((470, 256, 2), (8, 0)), ((580, 95, 5), (3, 5))])

@@ -24,6 +24,7 @@ from doctor.compat.torch import RELEASES, archs_of, torch_row
         (["sm_100f"], (10, 3), "native"),
         (["sm_100f"], (12, 0), "none"),
         (["compute_90"], (8, 9), "none"),
+        (["compute_89"], (8, 9), "ptx"),
         (["sm_80"], (8, 7), "none"),  # Tegra takes only its own
         (["sm_87"], (8, 9), "none"),
         (["sm_87"], (8, 7), "native"),
@@ -44,12 +45,9 @@ def test_the_oldest_driver_for_a_cuda(cuda: tuple[int, int], oldest: tuple[int, 
     assert drivers.min_driver(cuda) == oldest
 
 
-@pytest.mark.parametrize(
-    ("driver", "cuda"),
-    [((535, 183, 1), (12, 2)), ((555, 42), (12, 5)), ((616, 0), (13, 4)), ((640, 1), None), ((304, 1), None)],
-)
-def test_the_newest_cuda_of_a_driver(driver: tuple[int, ...], cuda: tuple[int, int] | None) -> None:
-    assert drivers.cuda_of_driver(driver) == cuda
+@pytest.mark.parametrize(("branch", "newer"), [(580, False), (615, False), (619, False), (620, True), (700, True)])
+def test_which_drivers_are_newer_than_the_table(branch: int, *, newer: bool) -> None:
+    assert drivers.is_newer_than_table((branch, 1)) == newer
 
 
 @pytest.mark.parametrize(("gpu", "branch"), [((3, 5), 470), ((7, 0), 580), ((7, 5), None), ((12, 0), None)])

@@ -14,6 +14,7 @@ WSL = System(kernel="6.6.87-microsoft-standard-WSL2", machine="x86_64", distribu
 NODES = ("/dev/nvidia-uvm", "/dev/nvidia0", "/dev/nvidiactl")
 LOADED = KernelModule(loaded=(580, 95, 5), nodes=NODES, built_for=(KERNEL,))
 NOT_LOADED = KernelModule(loaded=None)
+NO_NODES = KernelModule(loaded=(580, 95, 5))
 WELL = DriverLibraries(nvml_code=0, cuda_code=0, version=(580, 95, 5))
 NO_LIBRARY = DriverLibraries(nvml_code=None, cuda_code=None)
 DRIVER = Driver(version=(580, 95, 5), cuda=(13, 0), source="NVML")
@@ -36,6 +37,10 @@ class TestModuleIsLoaded:
         found = driver.module_is_loaded(pci=held_by(""), module=module, system=UBUNTU)
         assert found is not None
         assert f"linux-headers-{KERNEL}" in found.fix[0]
+
+    def test_secure_boot_does_not_excuse_a_driver_that_is_not_installed(self) -> None:
+        locked = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu 22.04.5 LTS", secure_boot=True)
+        assert driver.module_is_loaded(pci=held_by(""), module=NOT_LOADED, system=locked) is not None
 
     def test_built_but_not_loaded(self) -> None:
         module = KernelModule(loaded=None, built_for=(KERNEL,))
@@ -68,6 +73,12 @@ class TestNouveau:
     def test_is_loaded_while_nothing_holds_the_gpu(self) -> None:
         assert driver.nouveau_is_away(pci=held_by(""), module=KernelModule(loaded=None, nouveau=True)) is not None
 
+    def test_holds_the_gpu_from_inside_the_kernel(self) -> None:
+        assert driver.nouveau_is_away(pci=held_by("nouveau"), module=NOT_LOADED) is not None
+
+    def test_silent_where_nvidia_is_loaded_beside_it(self) -> None:
+        assert driver.nouveau_is_away(pci=held_by("nouveau"), module=LOADED) is None
+
     def test_silent_where_nvidia_holds_it(self) -> None:
         assert driver.nouveau_is_away(pci=held_by("nvidia"), module=LOADED) is None
 
@@ -82,6 +93,14 @@ class TestLibraryAndModule:
         assert found is not None
         assert found.saw == "the loaded kernel module is 580.95.05, the library is 570.195"
         assert found.fix[0] == "sudo reboot"
+
+    def test_nvml_alone_says_so(self) -> None:
+        libraries = DriverLibraries(nvml_code=18, cuda_code=None)
+        assert driver.library_matches_module(libraries=libraries, module=LOADED) is not None
+
+    def test_a_module_that_is_not_loaded_cannot_mismatch(self) -> None:
+        libraries = DriverLibraries(nvml_code=9, cuda_code=100, version=(570, 195, 3))
+        assert driver.library_matches_module(libraries=libraries, module=NOT_LOADED) is None
 
     def test_cuda_alone_says_so(self) -> None:
         libraries = DriverLibraries(nvml_code=None, cuda_code=803)
@@ -131,12 +150,14 @@ class TestNodes:
         module = KernelModule(loaded=(580, 95, 5), nodes=("/dev/nvidia0", "/dev/nvidiactl"))
         found = driver.nodes_are_open(module=module, system=UBUNTU)
         assert found is not None
-        assert (found.severity, found.saw) == ("warning", "the module is loaded, but /dev/nvidia-uvm do not exist")
+        assert (found.severity, found.saw) == ("warning", "the module is loaded without /dev/nvidia-uvm")
 
-    @pytest.mark.parametrize(("module", "system"), [(LOADED, UBUNTU), (NOT_LOADED, UBUNTU), (LOADED, IN_DOCKER)])
+    @pytest.mark.parametrize(
+        ("module", "system"),
+        [(LOADED, UBUNTU), (NOT_LOADED, UBUNTU), (NO_NODES, IN_DOCKER), (NO_NODES, WSL)],
+        ids=["open", "no module", "a container's are another rule's", "WSL has none"],
+    )
     def test_silent(self, module: KernelModule, system: System) -> None:
-        if system.container:
-            module = KernelModule(loaded=(580, 95, 5))
         assert driver.nodes_are_open(module=module, system=system) is None
 
 
@@ -224,6 +245,17 @@ class TestSecureBoot:
     def test_silent(self, module: KernelModule, system: System) -> None:
         assert driver.secure_boot_lets_it_in(pci=held_by(""), module=module, system=system) is None
 
+    def test_it_is_not_blamed_for_nouveau(self) -> None:
+        module = KernelModule(loaded=None, nouveau=True, built_for=(KERNEL,))
+        assert driver.secure_boot_lets_it_in(pci=held_by("nouveau"), module=module, system=self.LOCKED) is None
+
+    def test_without_a_gpu_nothing_wants_in(self) -> None:
+        assert driver.secure_boot_lets_it_in(pci=PciGpus(()), module=self.BUILT, system=self.LOCKED) is None
+
+    def test_in_a_container_it_is_the_host_s_business(self) -> None:
+        system = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu", secure_boot=True, container="docker")
+        assert driver.secure_boot_lets_it_in(pci=held_by(""), module=self.BUILT, system=system) is None
+
     def test_unknown_state_accuses_nobody(self) -> None:
         unknown = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu", secure_boot=None)
         assert driver.secure_boot_lets_it_in(pci=held_by(""), module=self.BUILT, system=unknown) is None
@@ -235,6 +267,10 @@ class TestWsl:
         found = driver.wsl_reaches_windows(system=system, libraries=NO_LIBRARY)
         assert found is not None
         assert found.saw == "there is no /dev/dxg"
+
+    def test_no_dxg_although_a_libcuda_is_there(self) -> None:
+        system = System(kernel="4.4.0-19041-Microsoft", machine="x86_64", distribution="Ubuntu", wsl=True)
+        assert driver.wsl_reaches_windows(system=system, libraries=WELL) is not None
 
     def test_no_libcuda(self) -> None:
         found = driver.wsl_reaches_windows(system=WSL, libraries=NO_LIBRARY)
@@ -252,6 +288,11 @@ class TestContainer:
         found = container.container_has_gpu(system=IN_DOCKER, module=module, libraries=NO_LIBRARY)
         assert found is not None
         assert "--gpus all" in found.fix[0]
+        assert "no device files" in found.saw
+
+    def test_with_the_library_but_without_devices(self) -> None:
+        found = container.container_has_gpu(system=IN_DOCKER, module=NO_NODES, libraries=WELL)
+        assert found is not None
         assert "no device files" in found.saw
 
     def test_without_the_compute_capability_of_the_runtime(self) -> None:

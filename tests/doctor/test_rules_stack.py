@@ -75,6 +75,10 @@ def test_no_gpu_is_a_note() -> None:
     assert found.severity == "note"
 
 
+def test_no_gpu_is_said_also_where_no_bus_can_be_seen() -> None:
+    assert stack.there_is_a_gpu(pci=Unknown("no /sys"), gpus=Unknown("no driver library")) is not None
+
+
 @pytest.mark.parametrize(
     ("pci", "gpus"),
     [
@@ -107,6 +111,11 @@ def test_python_without_venv_names_its_package() -> None:
     assert found.fix == ("sudo apt install python3.11-venv",)
 
 
+@pytest.mark.parametrize("version", [(3, 10, 0), (3, 12, 0)])
+def test_the_first_and_last_python_need_it_too(version: tuple[int, ...]) -> None:
+    assert stack.python_has_venv(pythons=Pythons((python(*version, has_venv=False),)), stacks=STACKS) is not None
+
+
 def test_python_with_venv() -> None:
     one_lacks_it = Pythons((python(3, 11, 2, has_venv=False), python(3, 12, 1)))
     assert stack.python_has_venv(pythons=one_lacks_it, stacks=STACKS) is None
@@ -136,6 +145,8 @@ def test_a_small_disk_on_which_the_stack_already_is() -> None:
 
 def test_a_large_disk() -> None:
     unknown = Unknown("no answer")
+    assert stack.disk_has_room(disk=Disk("/home", 9 * GIB), packages=unknown, stacks=STACKS) is None
+    assert stack.disk_has_room(disk=Disk("/home", 9 * GIB - 1), packages=unknown, stacks=STACKS) is not None
     assert stack.disk_has_room(disk=Disk("/home", 50 * GIB), packages=unknown, stacks=STACKS) is None
 
 
@@ -176,6 +187,12 @@ class TestData:
         found = data.tables_are_there(data=cut)
         assert found is not None
         assert "v1.0-mini/scene.json" in found.saw
+
+    @pytest.mark.parametrize(("missing", "saw"), [("abc", "/d lacks a, b, c"), ("abcd", "/d lacks a, b, c …")])
+    def test_many_tables_missing_are_cut_short(self, missing: str, saw: str) -> None:
+        found = data.tables_are_there(data=DataSet(path="/d", versions=("v1.0-mini",), missing_tables=tuple(missing)))
+        assert found is not None
+        assert found.saw == saw
 
     def test_five_cameras(self) -> None:
         found = data.cameras_are_there(data=DataSet(path="/d", versions=("v1.0-mini",), cameras=("CAM",) * 5))

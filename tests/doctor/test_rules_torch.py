@@ -117,6 +117,10 @@ class TestDriverForTorch:
         assert torch.driver_runs_torch(torch=old, driver=driver(440, 32)) is not None
         assert torch.driver_runs_torch(torch=old, driver=driver(440, 33)) is None
 
+    def test_a_cuda_that_the_table_does_not_know_is_not_judged(self) -> None:
+        ancient = Torch(version="1.0.0", cuda=(9, 0))
+        assert torch.driver_runs_torch(torch=ancient, driver=driver(300, 1)) is None
+
     def test_a_cpu_build_needs_none(self) -> None:
         assert torch.driver_runs_torch(torch=CPU, driver=driver(390, 157)) is None
 
@@ -148,6 +152,12 @@ class TestNeighbours:
         assert found is not None
         assert found.severity == "warning"
 
+    @pytest.mark.parametrize("version", ["2", "2.0.0"])
+    def test_numpy_2_with_the_devkit_and_no_torch(self, version: str) -> None:
+        found = torch.numpy_is_old_enough(packages=packages(numpy=version, nuscenes_devkit="1.2.0"))
+        assert found is not None
+        assert found.saw == f"numpy {version} with nuscenes-devkit 1.2.0"
+
     @pytest.mark.parametrize(
         "found",
         [{"numpy": "1.26.4", "torch": "2.1.2"}, {"numpy": "2.1.0", "torch": "2.11.0"}, {"torch": "2.1.2"}],
@@ -161,6 +171,10 @@ class TestNeighbours:
         found = torch.torch_fits_python(torch=old, packages=packages(torch="1.9.1"))
         assert found is not None
         assert found.expected == "Python 3.6 to 3.9"
+
+    @pytest.mark.parametrize("version", [(3, 10, 0), (3, 14, 0)])
+    def test_torch_in_the_first_and_last_of_its_pythons(self, version: tuple[int, ...]) -> None:
+        assert torch.torch_fits_python(torch=CU130, packages=Packages("/venv/bin/python", version, ())) is None
 
     def test_torch_in_its_python(self) -> None:
         assert torch.torch_fits_python(torch=CU130, packages=packages()) is None

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.models.bevformer import BEVFormer, history_of
+from repro.models.bevformer import BEVFormer, build_bevformer, history_of
+from repro.recipe import load_recipe
 from tests.models import tiny_world as world
 
 if TYPE_CHECKING:
@@ -206,6 +207,21 @@ def test_training_starts_as_upstream_starts() -> None:
         assert fresh[f"{name}.weight"].std().item() == pytest.approx(1.0, abs=0.15)  # quirk 15: normal, not uniform
     for layer in range(2):
         torch.testing.assert_close(fresh[f"head.classify.{layer}.6.bias"], torch.full((10,), -math.log(99)))
+
+
+def test_pillar_attention_starts_looking_one_to_eight_pixels_away() -> None:
+    torch.manual_seed(0)
+    state = BEVFormer(world.settings(), cameras=2, classes=10).state_dict()
+    offsets = state["encoder.0.spatial.pillars.sampling_offsets.bias"].view(4, 1, 8, 2)
+    assert offsets[0, 0, :, 0].tolist() == pytest.approx([1, 2, 3, 4, 5, 6, 7, 8])
+    assert not state["reference_points.bias"].any()
+
+
+def test_tiny_has_the_parameters_that_upstream_counts() -> None:
+    tiny = build_bevformer(load_recipe("bevformer_tiny"))
+    everything = sum(p.numel() for p in tiny.parameters())
+    trainable = sum(p.numel() for p in tiny.parameters() if p.requires_grad)
+    assert (everything, trainable) == (33_521_157 - 10, 33_245_627)  # the ten are upstream's constant code weights
 
 
 def test_branches_start_equal_and_share_nothing() -> None:

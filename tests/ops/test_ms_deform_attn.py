@@ -104,8 +104,15 @@ def test_non_contiguous_inputs_give_the_same() -> None:
     )
 
 
-@pytest.mark.parametrize(("batch", "queries"), [(2, 0), (1, 1)])
-def test_no_query_and_one_query_are_fine(batch: int, queries: int) -> None:
+def test_a_point_on_the_outer_edge_reads_half_of_the_border_pixel() -> None:
+    value = torch.arange(1, 16, dtype=torch.float64).view(1, 15, 1, 1)
+    edge = torch.tensor([0.0, 0.5 / 3], dtype=torch.float64).view(1, 1, 1, 1, 1, 2)
+    seen = ms_deform_attn(value, [(3, 5)], edge, torch.ones(1, 1, 1, 1, 1, dtype=torch.float64))
+    torch.testing.assert_close(seen, torch.tensor([[[0.5]]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("batch", "queries"), [(2, 0), (0, 3), (1, 1)])
+def test_no_query_no_item_and_one_query_are_fine(batch: int, queries: int) -> None:
     value, locations, weights = (tensor[:batch] for tensor in inputs(6))
     locations, weights = locations[:, :queries], weights[:, :queries]
     seen = ms_deform_attn(value, LEVELS, locations, weights)

@@ -1,0 +1,112 @@
+"""One consultation, as the menus ask for it: look at a machine, judge it for a goal, advise. It prints nothing.
+
+`consult()` without arguments judges this machine for running; `repro`'s door records what it says.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from doctor.advise import Advice, advise
+from doctor.diagnose import Diagnosis, diagnose
+from doctor.facts import Packages
+from doctor.finding import Goal, Rule
+from doctor.probes import Question, examine
+from doctor.rules import ALL_RULES
+from doctor.shell import Host, LiveHost
+from doctor.stacks import Stacks, read_stacks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HOME = Path(__file__).resolve().parents[1]
+
+
+class UsageError(ValueError):
+    """Words that make no sense; the message says which and what to type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consultation:
+    """What the doctor says of one machine."""
+
+    diagnosis: Diagnosis
+    advice: Advice
+    stacks: Stacks
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return each finding in one line, problems first."""
+        return tuple(f"{rule.code} {found.severity}: {found.saw}" for rule, found in self.diagnosis.findings)
+
+    @property
+    def num_problems(self) -> int:
+        """Return how many findings stand in the way of the goal."""
+        return self.diagnosis.count("problem")
+
+    @property
+    def installed_stack(self) -> str:
+        """Return the pinned stack whose torch is installed, or what is installed instead."""
+        packages = self.diagnosis.machine.packages
+        torch = packages.of("torch") if isinstance(packages, Packages) else None
+        if torch is None:
+            return "none: torch is not installed"
+        fitting = [stack.name for stack in self.stacks.known if stack.torch == torch.split("+")[0]]
+        return fitting[0] if fitting else f"none: torch {torch} belongs to no pinned stack"
+
+
+def consult(
+    host: Host | None = None,
+    *,
+    question: Question | None = None,
+    goal: Goal | None = None,
+    rules: Sequence[Rule] = ALL_RULES,
+) -> Consultation:
+    """Look at `host` (this machine) and judge it. Raises StackError where `env/` is broken."""
+    host = host or LiveHost()
+    stacks = read_stacks(HOME / "env")
+    machine = examine(host, question or question_here(host))
+    return Consultation(diagnose(machine, rules, goal=goal or Goal(), stacks=stacks), advise(machine, stacks), stacks)
+
+
+def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: bool = False) -> Question:
+    """Return what to look at on this machine.
+
+    The interpreter is the one asked for, else that of bevready's own environment, else the one that runs the doctor.
+    Raises UsageError where `python` is no program.
+    """
+    own = Path(host.variable("BEVREADY_VENV") or HOME / ".venv")
+    target = host.which(python) if python else str(own / "bin" / "python")
+    if target is None:
+        raise UsageError(f"--python {python}: not an executable file; name an interpreter, as .venv/bin/python")
+    if not python and not host.access(target).exists:
+        target = host.own_python()
+    return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep)
+
+
+def rules_named(words: str) -> tuple[Rule, ...]:
+    """Return the rules of `--only`, all where it names none. Raises UsageError for a code that there is not."""
+    codes = [code.strip().upper() for code in words.split(",") if code.strip()]
+    known = {rule.code: rule for rule in ALL_RULES}
+    for code in codes:
+        if code not in known:
+            near = difflib.get_close_matches(code, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(f"--only {code}: there is no such check; {hint}see: python3 -m doctor --list")
+    return tuple(known[code] for code in codes) if codes else ALL_RULES
+
+
+def goal_named(word: str) -> Goal:
+    """Read `--for`. Raises UsageError for a goal or recipe that there is not."""
+    match word.partition(":"):
+        case ("run" | "build-ext" | "docker") as kind, "", "":
+            return Goal(kind)
+        case "recipe", ":", name if name:
+            known = sorted(path.stem for path in (HOME / "recipes").glob("*.toml"))
+            if name not in known:
+                raise UsageError(f"--for {word}: there is no such recipe; expected one of {', '.join(known)}")
+            return Goal("recipe", name)
+    raise UsageError(f"--for {word}: expected run, build-ext, docker or recipe:NAME")

@@ -1,0 +1,56 @@
+"""Each rank reads what upstream's samplers give it, in their order."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from repro.data.samplers import test_order as eval_order
+from repro.data.samplers import train_order
+
+SIZES = st.tuples(st.integers(1, 60), st.integers(1, 4), st.integers(1, 9))  # samples, batch, world
+
+
+@given(SIZES, st.integers(0, 5), st.integers(0, 3))
+def test_ranks_share_an_epoch_in_equal_parts_and_miss_nothing(
+    sizes: tuple[int, int, int], epoch: int, seed: int
+) -> None:
+    samples, batch, world = sizes
+    parts = [train_order(samples, epoch=epoch, seed=seed, batch=batch, world=world, rank=rank) for rank in range(world)]
+    assert {len(part) for part in parts} == {math.ceil(samples / (batch * world)) * batch}
+    counts = torch.bincount(torch.tensor(sum(parts, [])), minlength=samples)  # noqa: RUF017 — a handful of short lists
+    assert int(counts.min()) >= 1
+    if samples >= batch * world:
+        assert int(counts.max()) <= 2
+
+
+def test_the_order_is_two_permutations_of_one_generator() -> None:
+    generator = torch.Generator().manual_seed(7 + 3)
+    first = torch.randperm(10, generator=generator).tolist()
+    padded = first + first[:2]  # 12 = 2 ranks × 3 batches × 2
+    groups = torch.randperm(6, generator=generator).tolist()
+    expected = [padded[2 * group + i] for group in groups for i in range(2)]
+    ours = [train_order(10, epoch=7, seed=3, batch=2, world=2, rank=rank) for rank in range(2)]
+    assert ours == [expected[:6], expected[6:]]
+
+
+def test_epochs_differ_and_repeat() -> None:
+    first, second, again = (train_order(50, epoch=e, seed=0, batch=1, world=1, rank=0) for e in (0, 1, 0))
+    assert first != second
+    assert first == again
+
+
+@given(st.integers(1, 60), st.integers(1, 9))
+def test_evaluation_chunks_are_contiguous_and_cut_back_to_the_split(samples: int, world: int) -> None:
+    chunks = [eval_order(samples, world=world, rank=rank) for rank in range(world)]
+    assert {len(chunk) for chunk in chunks} == {math.ceil(samples / world)}
+    assert [index for chunk in chunks for index in chunk][:samples] == list(range(samples))
+
+
+@pytest.mark.parametrize(("rank", "chunk"), [(0, [0, 1, 2]), (1, [3, 4, 5]), (2, [6, 0, 1])])
+def test_the_last_chunk_wraps_to_the_first_samples(rank: int, chunk: list[int]) -> None:
+    assert eval_order(7, world=3, rank=rank) == chunk

@@ -1,0 +1,68 @@
+"""One consultation as the menus use it: lines for a report, the number of problems, the stack that is installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from doctor.consult import Consultation, UsageError, consult, goal_named, question_here
+from doctor.finding import Goal
+from doctor.probes import Question
+from doctor.record import Replay
+from doctor.shell import LiveHost
+
+MACHINES = Path(__file__).resolve().parents[1] / "fixtures" / "machines"
+
+
+def about(machine: str) -> Consultation:
+    replay = Replay(json.loads((MACHINES / machine / "machine.json").read_text(encoding="utf-8")))
+    subject = replay.subject()
+    return consult(replay, question=Question(python=subject.python, folder=subject.folder))
+
+
+def test_each_finding_is_a_line_and_problems_come_first() -> None:
+    told = about("rtx4090_cpu_torch")
+    assert told.num_problems == 1
+    assert [line.split(":")[0] for line in told.lines] == ["TOR02 problem", "STK10 note"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "stack"),
+    [
+        ("rtx4090_healthy", "cu130"),
+        ("v100_driver580", "none: torch is not installed"),
+        ("rtx4090_cpu_torch", "none: torch 2.13.0+cpu belongs to no pinned stack"),
+    ],
+)
+def test_the_stack_that_is_installed_is_told_from_the_one_that_fits(machine: str, stack: str) -> None:
+    assert about(machine).installed_stack == stack
+
+
+def test_this_machine_is_judged_where_no_other_is_named() -> None:
+    told = consult()
+    assert len(told.diagnosis.verdicts) >= 15
+    assert told.advice.next_command
+
+
+def test_the_environment_of_bevready_is_examined_where_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    monkeypatch.setenv("BEVREADY_VENV", str(tmp_path / "venv"))
+    question = question_here(LiveHost())
+    assert (question.python, question.folder) == (str(python), str(tmp_path))
+
+
+def test_without_it_the_doctor_s_own_interpreter_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEVREADY_VENV", str(tmp_path / "venv"))
+    assert question_here(LiveHost()).python == LiveHost().own_python()
+
+
+def test_a_recipe_without_a_name_is_no_goal() -> None:
+    with pytest.raises(UsageError, match="--for recipe: expected run"):
+        goal_named("recipe")
+    assert goal_named("build-ext") == Goal("build-ext")

@@ -1,0 +1,46 @@
+"""The names of upstream's tensors and ours, both ways, for every size that there is a list of."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from repro.models.bevformer import build_bevformer
+from repro.models.upstream_names import DROPPED, our_name, upstream_names
+from repro.recipe import load_recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("size", "tensors"), [("tiny", 643), ("small", 1001), ("base", 1089)])
+def test_every_upstream_tensor_is_mapped_or_dropped_with_a_reason(shared_dir: Path, size: str, tensors: int) -> None:
+    keys = [key for key, _, _ in json.loads((shared_dir / f"golden/A/state_dict/{size}.json").read_text())]
+    mapped = {key: our_name(key) for key in keys}
+    assert len(keys) == tensors
+    assert {key for key, name in mapped.items() if name is None} == set(DROPPED)
+    kept = [name for name in mapped.values() if name is not None]
+    assert len(set(kept)) == len(kept)
+
+
+@pytest.mark.shared
+def test_tiny_maps_both_ways_with_equal_shapes(shared_dir: Path) -> None:
+    listed = json.loads((shared_dir / "golden/A/state_dict/tiny.json").read_text())
+    shapes = {key: shape for key, shape, _ in listed}
+    ours = build_bevformer(load_recipe("bevformer_tiny")).state_dict()
+    back = upstream_names(ours, shapes)
+    assert set(back) == set(ours)
+    assert all(our_name(theirs) == name for name, theirs in back.items())
+    assert {name: list(tensor.shape) for name, tensor in ours.items()} == {n: shapes[t] for n, t in back.items()}
+
+
+def test_a_key_nobody_knows_is_an_error() -> None:
+    with pytest.raises(KeyError, match="pts_voxel_encoder"):
+        our_name("pts_voxel_encoder.weight")
+
+
+def test_every_dropped_key_says_why() -> None:
+    assert all(len(reason) > 20 for reason in DROPPED.values())
