@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from repro.recipe import Matcher
     from repro.tensors import GroundTruth
 
+Matches = tuple[Tensor, Tensor]  # predictions and the boxes they are matched with
 MATCHED_CODES = 8  # the velocity does not take part (spec §D)
 EPS = 1e-12
 
@@ -33,7 +34,7 @@ def box_cost(codes: Tensor, boxes: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) -> tuple[Tensor, Tensor]:
+def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) -> Matches:
     """Return the matched predictions and their boxes, two int64 tensors [min(K, G)], for one item and layer.
 
     logits [K, S], codes [K, 10]; no ground truth gives no matches.
