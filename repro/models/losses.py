@@ -45,7 +45,8 @@ def detection_losses(
 ) -> dict[str, Tensor]:
     """Return `loss_cls` and `loss_bbox` of the last decoder layer and `d0.loss_cls`, … of those before it.
 
-    `assigned` [layer][item] replaces the matching. The total is their plain sum. An item without ground truth is all background (quirk 19: upstream crashes).
+    The total is their plain sum. `assigned` [layer][item] replaces the matching. An item without ground truth is all
+    background (quirk 19: upstream crashes).
     """
     named: dict[str, Tensor] = {}
     layers = prediction.cls_logits.shape[0]
