@@ -24,6 +24,7 @@ SOURCES = "doctor repro tests tasks.py"
         "json": "print one JSON document and nothing else",
         "strict": "warnings count: exit 1 if there is one",
         "only": "only these codes, separated by commas",
+        "deep": "import torch and try every GPU (seconds instead of one)",
         "list": "list every check and stop",
         "record": "write what was seen to this folder, redacted",
         "replay": "judge a recorded machine instead of this one",
@@ -37,6 +38,7 @@ def doctor_task(
     json: bool = False,
     strict: bool = False,
     only: str = "",
+    deep: bool = False,
     list_: bool = False,
     record: str = "",
     replay: str = "",
@@ -49,7 +51,7 @@ def doctor_task(
             _words(
                 {"--for": for_, "--python": python, "--dataroot": dataroot, "--only": only},
                 {"--record": record, "--replay": replay},
-                {"--json": json, "--strict": strict, "--list": list_},
+                {"--json": json, "--strict": strict, "--deep": deep, "--list": list_},
             )
         )
     )
@@ -62,7 +64,7 @@ def doctor_task(
         "recipe": "a name out of `invoke recipes`, or a .toml file",
         "data": "nuscenes (the full set), nuscenes-mini, or synth (made on the spot, no licence needed)",
         "dataroot": "the folder that holds samples/ and v1.0-*/ (default: data/nuscenes, or data/synth)",
-        "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA)",
+        "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA[-smoke])",
         "stage": "stop after this stage: data, train, evaluate, compare or report",
         "smoke": "shorten every stage; the report says what was shortened",
         "plan": "say which stages would run and why, and stop",
