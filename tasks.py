@@ -124,6 +124,18 @@ def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
     _leave(main(["recipes", *([show] if show else []), *_words({"--json": json})]))
 
 
+@task(
+    name="synth",
+    positional=["directory"],
+    help={"directory": "where", "scenes": "2 to 10", "frames": "key frames a scene", "seed": "another street"},
+)
+def synth_task(_: Context, directory: str = "data/synth", scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
+    """Write a synthetic data set in the nuScenes format; `repro --data synth --dataroot DIR` reads it."""
+    from repro.__main__ import main
+
+    _leave(main(["synth", directory, "--scenes", str(scenes), "--frames", str(frames), "--seed", str(seed)]))
+
+
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
 def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
@@ -169,4 +181,4 @@ def _leave(code: int) -> None:
         raise Exit(code=code)
 
 
-namespace = Collection(doctor_task, repro_task, recipes_task, parity_task, lint_task, test_task)
+namespace = Collection(doctor_task, repro_task, recipes_task, synth_task, parity_task, lint_task, test_task)

@@ -22,6 +22,7 @@ from doctor.probes import Question
 from repro.data import DataError
 from repro.evaluate.formatting import EvaluationError
 from repro.machine import machine_facts
+from repro.models.matching import DivergedError
 from repro.ops import IMPLEMENTATION
 from repro.pipeline import Job, plan, reproduce
 from repro.recipe import RecipeError, available, load_recipe
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 DONE, OUTSIDE_TOLERANCE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-USER_ERRORS = (RecipeError, DataError, CheckpointError, EvaluationError, RunDirError, TrainError)
+USER_ERRORS = (RecipeError, DataError, CheckpointError, DivergedError, EvaluationError, RunDirError, TrainError)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
 

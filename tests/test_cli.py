@@ -152,6 +152,24 @@ def test_zeros_stand_for_a_missing_can_bus_when_asked_for(mini: Path, tmp_path: 
     assert warnings == ["2 of 2 scenes have no CAN bus: zeros for their motion"]
 
 
+def test_a_synthetic_data_set_of_ones_own_size_is_kept_by_the_main_job(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "repro", "synth", "street", "--scenes", "2", "--frames", "1", "--seed", "4"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    made = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert made.stdout == "street: written\n"
+    repro(*NANO, "--data", "synth", "--dataroot", "street", "--stage", "data", "--run", "r", cwd=tmp_path, check=0)
+    data = json.loads((tmp_path / "r" / "data.json").read_text())["value"]
+    assert (data["synthetic"], data["train_samples"], data["eval_samples"]) == (True, 1, 1)
+    again = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert again.stdout == "street: there already\n"
+    words[words.index("--scenes") + 1] = "99"
+    refused = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "99 synthetic scenes; choose 2 to 10: v1.0-mini has no more names\n",
+    )
+
+
 def test_a_missing_data_root_says_which_option_names_it(tmp_path: Path) -> None:
     done = repro(*NANO, "--data", "nuscenes-mini", "--dataroot", "nowhere", cwd=tmp_path, check=2)
     assert "nowhere: no such folder; name the one that holds v1.0-mini/ with --dataroot DIR" in done.stderr

@@ -15,7 +15,7 @@ from repro.models.bevformer.coder import decode_item
 from repro.models.boxes import boxes_from_codes, codes_from_boxes, inverse_sigmoid
 from repro.models.fpn import FPN
 from repro.models.losses import detection_losses, focal_loss
-from repro.models.matching import box_cost, focal_cost, match
+from repro.models.matching import DivergedError, box_cost, focal_cost, match
 from repro.recipe import load_recipe
 from repro.tensors import GroundTruth, Prediction
 
@@ -122,7 +122,7 @@ def test_matching_is_the_cheapest_assignment() -> None:
 
 
 def test_a_cost_that_is_not_finite_says_what_to_look_at() -> None:
-    with pytest.raises(ValueError, match="a matching cost is not finite: predictions or boxes hold NaN"):
+    with pytest.raises(DivergedError, match="a matching cost is not finite: predictions or boxes hold NaN"):
         match(
             torch.full((3, 10), float("nan")),
             torch.zeros(3, 10),
