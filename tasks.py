@@ -24,6 +24,7 @@ SOURCES = "doctor repro tests tasks.py"
         "json": "print one JSON document and nothing else",
         "strict": "warnings count: exit 1 if there is one",
         "only": "only these codes, separated by commas",
+        "deep": "import torch and try every GPU (seconds instead of one)",
         "list": "list every check and stop",
         "record": "write what was seen to this folder, redacted",
         "replay": "judge a recorded machine instead of this one",
@@ -37,6 +38,7 @@ def doctor_task(
     json: bool = False,
     strict: bool = False,
     only: str = "",
+    deep: bool = False,
     list_: bool = False,
     record: str = "",
     replay: str = "",
@@ -49,7 +51,7 @@ def doctor_task(
             _words(
                 {"--for": for_, "--python": python, "--dataroot": dataroot, "--only": only},
                 {"--record": record, "--replay": replay},
-                {"--json": json, "--strict": strict, "--list": list_},
+                {"--json": json, "--strict": strict, "--deep": deep, "--list": list_},
             )
         )
     )
@@ -62,7 +64,7 @@ def doctor_task(
         "recipe": "a name out of `invoke recipes`, or a .toml file",
         "data": "nuscenes (the full set), nuscenes-mini, or synth (made on the spot, no licence needed)",
         "dataroot": "the folder that holds samples/ and v1.0-*/ (default: data/nuscenes, or data/synth)",
-        "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA)",
+        "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA[-smoke])",
         "stage": "stop after this stage: data, train, evaluate, compare or report",
         "smoke": "shorten every stage; the report says what was shortened",
         "plan": "say which stages would run and why, and stop",
@@ -122,6 +124,18 @@ def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
     _leave(main(["recipes", *([show] if show else []), *_words({"--json": json})]))
 
 
+@task(
+    name="synth",
+    positional=["directory"],
+    help={"directory": "where", "scenes": "2 to 10", "frames": "key frames a scene", "seed": "another street"},
+)
+def synth_task(_: Context, directory: str = "data/synth", scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
+    """Write a synthetic data set in the nuScenes format; `repro --data synth --dataroot DIR` reads it."""
+    from repro.__main__ import main
+
+    _leave(main(["synth", directory, "--scenes", str(scenes), "--frames", str(frames), "--seed", str(seed)]))
+
+
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
 def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
@@ -167,4 +181,4 @@ def _leave(code: int) -> None:
         raise Exit(code=code)
 
 
-namespace = Collection(doctor_task, repro_task, recipes_task, parity_task, lint_task, test_task)
+namespace = Collection(doctor_task, repro_task, recipes_task, synth_task, parity_task, lint_task, test_task)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from repro.artifacts import DataReady
 from repro.data import DataError, NuScenesIndex, check_images, open_nuscenes
 from repro.data.index import table_fingerprint
-from repro.data.synth import write_synth
+from repro.data.synth import options_of, write_synth
 from repro.progress import told
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def prepare(data: str, dataroot: Path, recipe: Recipe, cache: Path, *, without_c
     """
     if data == "synth":
         with told("synth") as tell:
-            write_synth(dataroot, tell=tell)
+            options = options_of(dataroot)  # one that is there keeps its size and seed
+            write_synth(dataroot, seed=options.seed, scenes=options.scenes, frames=options.frames, tell=tell)
     version = VERSION_OF[data]
     index = open_index(dataroot, version, recipe, cache)
     train_split, eval_split = SPLITS_OF[version]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BEFORE_FIRST = 1.0
 
 
 class Advance(Protocol):
@@ -82,7 +83,7 @@ def _bar(label: str, total: int, done: int) -> Iterator[Advance]:
 
 def _lines(label: str, total: int, done: int) -> Advance:
     started = time.monotonic()
-    last_line = started - SECONDS_BETWEEN_LINES
+    last_line = started - SECONDS_BETWEEN_LINES + SECONDS_BEFORE_FIRST
     count = done
 
     def advance(steps: int = 1, note: str = "") -> None:

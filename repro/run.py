@@ -16,16 +16,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from doctor import render
-from doctor.advise import advise
-from doctor.diagnose import diagnose
+from doctor.consult import consult
 from doctor.finding import Goal
-from doctor.probes import Question, examine
-from doctor.rules import ALL_RULES
-from doctor.shell import LiveHost
-from doctor.stacks import read_stacks
+from doctor.probes import Question
 from repro.data import DataError
 from repro.evaluate.formatting import EvaluationError
 from repro.machine import machine_facts
+from repro.models.matching import DivergedError
 from repro.ops import IMPLEMENTATION
 from repro.pipeline import Job, plan, reproduce
 from repro.recipe import RecipeError, available, load_recipe
@@ -37,12 +34,13 @@ from repro.weights import CheckpointError
 if TYPE_CHECKING:
     import argparse
 
+    from doctor.consult import Consultation
     from repro.artifacts import Verdict
     from repro.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 DONE, OUTSIDE_TOLERANCE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-USER_ERRORS = (RecipeError, DataError, CheckpointError, EvaluationError, RunDirError, TrainError)
+USER_ERRORS = (RecipeError, DataError, CheckpointError, DivergedError, EvaluationError, RunDirError, TrainError)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
 
@@ -71,10 +69,10 @@ def _run(words: argparse.Namespace) -> int:
     recipe = _recipe(words)
     _check(words)
     with RunDir(words.run or _default_run(words, recipe)) as folder:
-        stack, findings, healthy = _consult(recipe)
-        if not healthy and not words.force:
+        seen = _consult(recipe)
+        if seen.num_problems and not words.force:
             return _refuse("the doctor found problems (above); mend them, or go on all the same with --force")
-        job = _job(words, recipe, stack, findings)
+        job = _job(words, recipe, seen)
         if words.plan:
             for stage in plan(job, folder):
                 sys.stdout.write(f"{stage.stage:<9} {'run ' if stage.runs else 'skip'}  {stage.why}\n")
@@ -105,27 +103,23 @@ def _default_run(words: argparse.Namespace, recipe: Recipe) -> Path:
     return Path("runs") / "-".join(parts)
 
 
-def _consult(recipe: Recipe) -> tuple[str, tuple[str, ...], bool]:
-    """Return the stack that fits, the doctor's findings as lines, and whether no problem is among them."""
-    stacks = read_stacks(ROOT / "env")
-    # the data folder is left out of the question: the data stage looks at it more closely
-    machine = examine(LiveHost(), Question(python=sys.executable, folder=str(ROOT)))
+def _consult(recipe: Recipe) -> Consultation:
+    """Let the doctor look at this machine, and say what it found.
+
+    The data folder is left out of the question: the data stage looks at it more closely.
+    """
     goal = Goal("recipe", recipe.name) if recipe.name in available() else Goal("run")
-    diagnosis = diagnose(machine, ALL_RULES, goal=goal, stacks=stacks)
-    advice = advise(machine, stacks)
-    lines = tuple(f"{found.severity} {rule.code}: {found.saw}" for rule, found in diagnosis.findings)
-    healthy = not diagnosis.count("problem")
-    stack = advice.choice.name if advice.choice else "none fits"
-    if healthy:
-        sys.stderr.write(f"doctor     stack {stack}, {len(ALL_RULES)} checks, {len(lines)} findings\n")
-        for line in lines:
-            sys.stderr.write(f"           {line}\n")
+    seen = consult(question=Question(python=sys.executable, folder=str(ROOT)), goal=goal)
+    if seen.num_problems:
+        lines = [text for _, text in render.terminal(seen.diagnosis, seen.advice)]
     else:
-        sys.stderr.write("\n".join(text for _, text in render.terminal(diagnosis, advice)) + "\n")
-    return stack, lines, healthy
+        head = f"doctor     stack {seen.installed_stack}, {len(seen.diagnosis.verdicts)} checks, no problem"
+        lines = [head, *(f"           {line}" for line in seen.lines)]
+    sys.stderr.write("\n".join(lines) + "\n")
+    return seen
 
 
-def _job(words: argparse.Namespace, recipe: Recipe, stack: str, findings: tuple[str, ...]) -> Job:
+def _job(words: argparse.Namespace, recipe: Recipe, seen: Consultation) -> Job:
     folder = "synth" if words.data == "synth" else "nuscenes"
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return Job(
@@ -141,8 +135,8 @@ def _job(words: argparse.Namespace, recipe: Recipe, stack: str, findings: tuple[
             device=device if words.device == "auto" else words.device,
             precision=recipe.train.precision,
             op=IMPLEMENTATION,
-            stack=stack,
-            findings=findings,
+            stack=seen.installed_stack,
+            findings=seen.lines,
         ),
         command=_command(words),
         last_stage=words.stage,

@@ -10,24 +10,34 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_a_log_gets_the_first_and_the_last_line_not_one_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_gets_a_line_now_and_then_not_one_a_step(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("train", 100, tty=False) as advance:
         for _ in range(100):
             advance(1, "loss 1.5")
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == ""
-    assert lines[0].startswith("train 1/100 · ")
-    assert lines[0].endswith("left loss 1.5")
     assert lines[-1].startswith("train 100/100 · ")
     assert lines[-1].endswith("done loss 1.5")
-    assert len(lines) == 2
+    assert len(lines) == 1
+
+
+def test_slow_work_says_early_how_long_it_will_take(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 4.0, 8.0, 12.0, 16.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    with progress("train", 10, tty=False) as advance:
+        for _ in range(4):
+            advance()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["train 1/10 · 4.0 s each · 36 s left", "train 4/10 · 4.0 s each · 24 s left"]
 
 
 def test_a_resumed_bar_starts_where_the_work_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("train", 10, done=8, tty=False) as advance:
-        advance()
-    assert capsys.readouterr().err.startswith("train 9/10")
+        advance(2)
+    assert capsys.readouterr().err.startswith("train 10/10")
 
 
 def test_a_terminal_gets_a_bar_with_rate_and_note(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,8 +28,8 @@ def first_sentence(path: Path) -> str:
     else:
         comments = (line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("# "))
         text = " ".join(comments)
-    sentence = re.split(r"(?<=[.:;])\s", " ".join(text.split()), maxsplit=1)[0]
-    return sentence.rstrip(".:;")
+    sentence = re.split(r"(?<=\.)\s(?=[A-Z`])", " ".join(text.split()), maxsplit=1)[0]
+    return sentence.rstrip(".").replace("|", r"\|")
 
 
 def tracked(room: str) -> list[Path]:

@@ -1,1 +1,1 @@
-"""Benchmarks: what a part costs beside another part of the same process. Nothing here is timed in tests."""
+"""Benchmarks: ratios against a named baseline, both measured in one process. Nothing here decides a test."""

@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, one_hot
 
 from repro.models.boxes import codes_from_boxes
-from repro.models.matching import match
+from repro.models.matching import Matches, match
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from repro.models.matching import Pairs
     from repro.recipe import Losses, Matcher
     from repro.tensors import GroundTruth, Prediction
 
@@ -42,37 +41,22 @@ def detection_losses(
     matcher: Matcher,
     *,
     mean_over_ranks: Callable[[Tensor], Tensor] = lambda x: x,
+    assigned: Sequence[Sequence[Matches]] | None = None,
 ) -> dict[str, Tensor]:
     """Return `loss_cls` and `loss_bbox` of the last decoder layer and `d0.loss_cls`, … of those before it.
 
-    The total is their plain sum. An item without ground truth is all background (quirk 19: upstream crashes).
+    The total is their plain sum. `assigned` [layer][item] replaces the matching. An item without ground truth is all
+    background (quirk 19: upstream crashes).
     """
-    pairs = match_layers(prediction, truth, matcher)
-    return losses_of_pairs(prediction, truth, pairs, losses, mean_over_ranks=mean_over_ranks)
-
-
-def match_layers(prediction: Prediction, truth: Sequence[GroundTruth], matcher: Matcher) -> list[list[Pairs]]:
-    """Return the matches of each decoder layer and item: layers are matched independently (spec §D)."""
-    return [
-        [match(logits[item], codes[item], boxes, matcher) for item, boxes in enumerate(truth)]
-        for logits, codes in zip(prediction.cls_logits.float(), prediction.box_codes.float(), strict=True)
-    ]
-
-
-def losses_of_pairs(
-    prediction: Prediction,
-    truth: Sequence[GroundTruth],
-    pairs: Sequence[Sequence[Pairs]],
-    losses: Losses,
-    *,
-    mean_over_ranks: Callable[[Tensor], Tensor] = lambda x: x,
-) -> dict[str, Tensor]:
-    """Return the named losses of `detection_losses` for given matches of each decoder layer and item."""
     named: dict[str, Tensor] = {}
-    layers = zip(prediction.cls_logits.float(), prediction.box_codes.float(), pairs, strict=True)
-    for layer, (logits, codes, matched) in enumerate(layers):
-        prefix = "" if layer == len(pairs) - 1 else f"d{layer}."
-        pair = layer_losses(logits, codes, truth, matched, losses, mean_over_ranks=mean_over_ranks)
+    layers = prediction.cls_logits.shape[0]
+    for layer, (logits, codes) in enumerate(zip(prediction.cls_logits, prediction.box_codes, strict=True)):
+        prefix = "" if layer == layers - 1 else f"d{layer}."
+        logits, codes = logits.float(), codes.float()  # noqa: PLW2901 — the same values in full precision
+        matches = (
+            assigned[layer] if assigned else [match(*item, matcher) for item in zip(logits, codes, truth, strict=True)]
+        )
+        pair = layer_losses(logits, codes, truth, matches, losses, mean_over_ranks=mean_over_ranks)
         named[f"{prefix}loss_cls"], named[f"{prefix}loss_bbox"] = pair
     return named
 
@@ -81,16 +65,19 @@ def layer_losses(
     logits: Tensor,
     codes: Tensor,
     truth: Sequence[GroundTruth],
-    pairs: Sequence[Pairs],
+    matches: Sequence[Matches],
     losses: Losses,
     *,
-    mean_over_ranks: Callable[[Tensor], Tensor],
+    mean_over_ranks: Callable[[Tensor], Tensor] = lambda x: x,
 ) -> tuple[Tensor, Tensor]:
-    """Return the classification and box loss of one decoder layer: logits [B, K, S], codes [B, K, 10]."""
+    """Return the classification and box loss of one decoder layer: logits [B, K, S], codes [B, K, 10].
+
+    `matches` holds each item's matched predictions and their boxes, as `match` returns them.
+    """
     B, K, S = logits.shape
     labels = logits.new_full((B, K), S, dtype=torch.int64)
     found, wanted = [], []
-    for item, (boxes, (chosen, owner)) in enumerate(zip(truth, pairs, strict=True)):
+    for item, (boxes, (chosen, owner)) in enumerate(zip(truth, matches, strict=True)):
         labels[item, chosen] = boxes.labels[owner]
         found.append(codes[item, chosen])
         wanted.append(codes_from_boxes(boxes.boxes[owner]))

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from repro.recipe import Matcher
     from repro.tensors import GroundTruth
 
-Pairs = tuple[Tensor, Tensor]  # matched predictions and their boxes, int64, one entry a match
+Matches = tuple[Tensor, Tensor]  # predictions and the boxes they are matched with
 MATCHED_CODES = 8  # the velocity does not take part (spec §D)
 EPS = 1e-12
+
+
+class DivergedError(ValueError):
+    """Predictions or boxes hold NaN or infinity; the message says where to look."""
 
 
 def focal_cost(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float) -> Tensor:
@@ -34,10 +38,11 @@ def box_cost(codes: Tensor, boxes: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) -> Pairs:
+def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) -> Matches:
     """Return the matched predictions and their boxes, two int64 tensors [min(K, G)], for one item and layer.
 
-    logits [K, S], codes [K, 10]; no ground truth gives no matches.
+    logits [K, S], codes [K, 10]; no ground truth gives no matches. Raises
+    DivergedError.
     """
     if len(truth.labels) == 0:
         nothing = truth.labels.new_zeros(0)
@@ -45,7 +50,7 @@ def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) 
     cost_class = focal_cost(logits, truth.labels, alpha=settings.alpha, gamma=settings.gamma)
     cost = settings.class_weight * cost_class + settings.box_weight * box_cost(codes, truth.boxes)
     if not torch.isfinite(cost).all():
-        raise ValueError(
+        raise DivergedError(
             "a matching cost is not finite: predictions or boxes hold NaN or infinity "
             "(boxes need sizes above zero); look at the losses before this iteration"
         )

@@ -85,7 +85,7 @@ def compare(what: str, ours: ArrayLike | torch.Tensor, golden: ArrayLike, tolera
     if tolerance.p99 is not None:
         ok = ok and float(np.quantile(error, 0.99)) <= tolerance.p99
     worst = float(error.max())
-    relative = worst / largest if largest else (0.0 if worst == 0 else np.inf)
+    relative = worst / (largest or 1.0)
     return Check(what=what, worst_abs=worst, worst_rel=relative, tolerance=str(tolerance), ok=ok)
 
 

@@ -149,3 +149,9 @@ def test_every_stack_names_its_sources() -> None:
         row = json.loads(path.read_text(encoding="utf-8"))
         assert len(row["sources"]) >= 4
         assert row["name"] == path.parent.name
+
+
+def test_a_stack_without_code_for_the_gpu_names_what_it_has() -> None:
+    rejected = [fit for fit in advise(machine((580, 95, 5), (7, 0)), STACKS).ranking if fit.rejections]
+    words = "it has code for sm_75 sm_80 sm_86 sm_90 sm_100 sm_120, not for sm_70"
+    assert [(fit.stack.name, fit.rejections) for fit in rejected] == [("cu130", (words,))]

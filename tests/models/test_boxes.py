@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.models.boxes import boxes_from_codes, codes_from_boxes, inverse_sigmoid
+from repro.models.boxes import boxes_from_codes, codes_from_boxes, inverse_sigmoid, rounded_log
 
 
 def test_codes_stand_in_the_order_of_the_spec() -> None:
@@ -44,3 +44,8 @@ def test_the_logit_stays_finite_at_and_beyond_the_ends() -> None:
     limit = math.log(1e5)
     seen = inverse_sigmoid(torch.tensor([-1.0, 0.0, 1.0, 2.0], dtype=torch.float64))
     torch.testing.assert_close(seen, torch.tensor([-limit, -limit, limit, limit], dtype=torch.float64))
+
+
+def test_the_log_is_the_float_nearest_to_the_truth() -> None:
+    x = torch.rand(2000, generator=torch.Generator().manual_seed(0)) + 1e-12
+    assert torch.equal(rounded_log(x).double(), torch.tensor([math.log(v) for v in x.tolist()]).double())

@@ -123,3 +123,13 @@ def test_the_normaliser_is_the_mean_over_ranks() -> None:
     )
     torch.testing.assert_close(beside_an_empty_rank["loss_bbox"], 2 * alone["loss_bbox"])
     torch.testing.assert_close(beside_an_empty_rank["loss_cls"], 2 * alone["loss_cls"])
+
+
+def test_a_given_assignment_replaces_the_matching() -> None:
+    found, truth = prediction(1, 1), truth_of(1)
+    for query in (2, 4):
+        given = [[(torch.tensor([query]), torch.tensor([0]))]]
+        named = detection_losses(found, [truth], RECIPE.losses, RECIPE.matcher, assigned=given)
+        distance = (found.box_codes[0, 0, query] - codes_from_boxes(truth.boxes)[0]).abs()
+        expected = RECIPE.losses.box_weight * (distance * torch.tensor(RECIPE.losses.code_weights)).sum()
+        torch.testing.assert_close(named["loss_bbox"], expected)

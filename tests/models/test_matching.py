@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from repro.models.matching import box_cost, focal_cost, match
+from repro.models.matching import DivergedError, box_cost, focal_cost, match
 from repro.recipe import load_recipe
 from repro.tensors import GroundTruth
 
@@ -71,5 +71,5 @@ def test_the_right_class_is_cheaper_than_a_wrong_one() -> None:
 def test_a_diverged_prediction_is_named_as_such(broken: float) -> None:
     logits, codes, truth = example(3, 2)
     codes[0, 0] = broken
-    with pytest.raises(ValueError, match="a matching cost is not finite"):
+    with pytest.raises(DivergedError, match="a matching cost is not finite"):
         match(logits, codes, truth, MATCHER)

@@ -3,6 +3,6 @@
 In: a seed and a size. Out: a folder that the official devkit reads with no patch.
 """
 
-from repro.data.synth.write import write_synth
+from repro.data.synth.write import options_of, write_synth
 
-__all__ = ["write_synth"]
+__all__ = ["options_of", "write_synth"]

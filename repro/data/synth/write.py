@@ -96,6 +96,14 @@ def write_synth(
     return True
 
 
+def options_of(root: Path) -> SynthOptions:
+    """Return the options that a synthetic data set was made with, the usual ones where there is none yet."""
+    about = _read_marker(root)
+    numbers = {key: about.get(key) for key in ("seed", "scenes", "frames")} if isinstance(about, dict) else {}
+    known = {key: value for key, value in numbers.items() if isinstance(value, int)}
+    return SynthOptions(**{"seed": 0, "scenes": 2, "frames": 6, **known})
+
+
 def _read_marker(root: Path) -> object:
     """Return what a synthetic data set says of itself, None for a new or empty place. Raises DataError for others."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):

@@ -16,10 +16,10 @@ from nuscenes.utils.geometry_utils import view_points
 from nuscenes.utils.splits import mini_train, mini_val
 
 from repro.data.records import DataError
-from repro.data.synth import write_synth
+from repro.data.synth import options_of, write_synth
 from repro.data.synth.render import BODY
 from repro.data.synth.world import KINDS, make_scene
-from repro.data.synth.write import MARKER, scene_names
+from repro.data.synth.write import MARKER, SynthOptions, scene_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,6 +145,12 @@ def test_a_whole_data_set_is_left_alone_and_other_options_write_it_anew(tmp_path
     assert told == [(1, 2), (2, 2)]
     assert not write_synth(tmp_path / "d", scenes=2, frames=1)
     assert write_synth(tmp_path / "d", scenes=2, frames=1, seed=5)
+
+
+def test_a_data_set_remembers_its_size_and_seed(tmp_path: Path) -> None:
+    assert options_of(tmp_path / "d") == SynthOptions(seed=0, scenes=2, frames=6)
+    write_synth(tmp_path / "d", seed=3, scenes=2, frames=1)
+    assert options_of(tmp_path / "d") == SynthOptions(seed=3, scenes=2, frames=1)
 
 
 def test_an_interrupted_writing_starts_again_and_never_shows_half_a_data_set(tmp_path: Path) -> None:
