@@ -38,6 +38,8 @@ class Backbone(nn.Module):
                 _deform(self.stages[stage])
         for parameter in self._frozen_parameters():
             parameter.requires_grad_(False)
+        # Convolutions want channels last: on two CPU cores a tiny frame takes 8.0 s this way and 11.2 s the other.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs know it positionally
         self.train()
 
     @property
@@ -47,8 +49,9 @@ class Backbone(nn.Module):
         return tuple(cast("nn.Sequential", getattr(self, name)) for name in names)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return [I, C_stage, H / stride, W / stride] of each chosen stage for images [I, 3, H, W]."""
-        x = self.maxpool(self.bn1(self.conv1(images)).relu())
+        """Return [I, C_stage, H / stride, W / stride] of each chosen stage for images [I, 3, H, W], channels last."""
+        x = images.contiguous(memory_format=torch.channels_last)
+        x = self.maxpool(self.bn1(self.conv1(x)).relu())
         maps = []
         for number, stage in enumerate(self.stages):
             for block in stage:

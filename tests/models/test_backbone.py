@@ -79,6 +79,13 @@ def test_norms_of_trained_stages_learn_otherwise() -> None:
     assert model.get_parameter("layer2.0.bn1.weight").requires_grad
 
 
+def test_convolutions_and_maps_lie_channels_last_in_memory() -> None:
+    model = backbone(out_stages=(2, 3)).eval()
+    four = [p for p in model.parameters() if p.ndim == 4]
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in four)
+    assert all(m.is_contiguous(memory_format=torch.channels_last) for m in model(images()))
+
+
 def test_stages_behind_the_last_output_do_not_exist() -> None:
     assert not any(name.startswith("layer4") for name in backbone(out_stages=(1, 2)).state_dict())
 
