@@ -1,0 +1,59 @@
+"""Sentences that can be said in another language. English templates are the keys; `zh/*.json` hold the Chinese ones.
+
+A rule says `say("{gpus} is held by the driver {driver}", gpus=gpus, driver=driver)`. The result is the English text,
+an ordinary string to everybody who does not translate. A text without values needs no `say`: it is its own template.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LANGUAGES = ("en", "zh")
+
+
+class Said(str):
+    """An English sentence that still knows its template and its values."""
+
+    __slots__ = ("template", "values")
+
+    template: str
+    values: dict[str, object]
+
+
+def say(template: str, /, **values: object) -> Said:
+    """Return `template` with its `{names}` filled in. Raises KeyError for a name without a value."""
+    said = Said(template.format(**values))
+    said.template, said.values = template, values
+    return said
+
+
+@cache
+def catalogue(language: str) -> Mapping[str, str]:
+    """Return the templates of a language by their English ones; English needs none. Raises KeyError for no language."""
+    if language not in LANGUAGES:
+        raise KeyError(language)
+    found: dict[str, str] = {}
+    for path in sorted((Path(__file__).parent / language).glob("*.json")):
+        found |= json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def translate(text: str, words: Mapping[str, str]) -> str:
+    """Return `text` in the language of the catalogue `words`; what it does not hold stays English.
+
+    The values of a sentence are translated too, where they are sentences themselves.
+    """
+    if not isinstance(text, Said):
+        return words.get(text, text)
+    values = {name: _value(value, words) for name, value in text.values.items()}
+    return words.get(text.template, text.template).format(**values)
+
+
+def _value(value: object, words: Mapping[str, str]) -> object:
+    return translate(value, words) if isinstance(value, str) else value
