@@ -38,13 +38,17 @@ SIGNATURES = (
             "c++17 or later compatible compiler",
             "c++14 or later compatible compiler",
             "c++20 or later",
+            "in namespace 'std'",
+            "is not a member of 'std'",
         ),
         patterns=(
+            r"'(?:optional|string_view|variant|any|is_same_v|void_t|conjunction|disjunction|in_place|byte|apply)' in namespace 'std' does not name",
+            r"'(?:optional|string_view|variant|any|is_same_v|void_t|conjunction|disjunction|in_place|byte|apply|is_\w+_v)' is not a member of 'std'",
             r"You need C\+\+(?P<standard>\d\d) to compile PyTorch",
             r"C\+\+(?P<standard2>\d\d) or later compatible compiler is required",
         ),
         never=r"too old version of GCC",
-        saw="PyTorch's headers want C++{standard}; the package compiles with an older -std flag",
+        saw="PyTorch's headers want a newer C++ standard (17 since PyTorch 2.1); the package compiles with an older -std flag",
         fix=(
             "in the package's setup.py or CMakeLists.txt: -std=c++14 → -std=c++17 (CMAKE_CXX_STANDARD 17), or a newer release of it",
         ),

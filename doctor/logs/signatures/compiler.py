@@ -94,7 +94,7 @@ SIGNATURES = (
         category="host-compiler-too-old",
         needles=("-std=", "iso c++ 20"),
         patterns=(
-            r"(?:unrecognized command[- ]line option|unrecognised option|无法识别的命令行选项).{0,4}-std=(?:c|gnu)\+\+(?:14|17|20|1z|2a)",
+            r"(?:unrecognized command[- ]line option|unrecognised option|无法识别的命令行选项).{0,4}-std=(?:c|gnu)\+\+(?:11|14|17|20|0x|1y|1z|2a)",
             r"requires compiler and library support for the (?:upcoming )?ISO C\+\+ ?(?:20)?\d\d",
         ),
         saw="the C++ compiler is too old to know the language standard that is asked for",
@@ -120,9 +120,8 @@ SIGNATURES = (
         confidence="likely",
         needles=("may be abi-incompatible with pytorch",),
         patterns=(r"Your compiler \((?P<compiler>[^)]*)\) may be ABI-incompatible with PyTorch",),
-        also=r"error|FAILED|undefined symbol|错误",
         saw="PyTorch warns that {compiler} may be too old for it",
         fix=(NEWER,),
-        sample="Your compiler (c++ 4.8.5) may be ABI-incompatible with PyTorch!\nerror: command failed",
+        sample="Your compiler (c++ 4.8.5) may be ABI-incompatible with PyTorch!",
     ),
 )

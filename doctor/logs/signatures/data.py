@@ -1,6 +1,6 @@
 """Messages of data sets: folders, tables, info files, CAN bus, converters; and of their evaluation."""
 
-from doctor.logs.signature import ROOT, Signature
+from doctor.logs.signature import ROOT, SYMPTOM, Signature
 
 LAYOUT = "expected: data/nuscenes with samples, sweeps, maps and v1.0-trainval, data/can_bus; python3 -m doctor --dataroot DIR says what is missing"
 
@@ -212,6 +212,18 @@ SIGNATURES = (
         saw="the evaluation gets results of another form than it expects: the script belongs to another model or task",
         fix=("use the test script and data set class of the config's own project",),
         sample="AssertionError: results must be a list",
+    ),
+    Signature(
+        name="evaluation-misses-a-key",
+        category="eval-metric-mismatch",
+        confidence="likely",
+        rank=SYMPTOM,
+        needles=("keyerror:",),
+        patterns=(r"^\W*KeyError: '?(?P<key>\w+)",),
+        also=r"(?:dataset\.evaluate\(|in evaluate\w*$|in format_results$|_evaluate_single$)",
+        saw="the evaluation finds no '{key}' in the results: the test script returns them in another form than the data set expects",
+        fix=("use the project's distributed test script (tools/dist_test.sh CONFIG CHECKPOINT 1), also with one GPU",),
+        sample="    print(dataset.evaluate(outputs, **eval_kwargs))\nKeyError: 'SC_metric'",
     ),
     Signature(
         name="orientation-of-another-convention",

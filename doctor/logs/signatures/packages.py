@@ -257,6 +257,7 @@ SIGNATURES = (
             "conflicting requests",
             "pkg_resources.contextualversionconflict",
             "versionconflict",
+            "is installed but",
         ),
         patterns=(
             r"ResolutionImpossible",
@@ -266,6 +267,7 @@ SIGNATURES = (
             r"UnsatisfiableError",
             r"ContextualVersionConflict",
             r"VersionConflict: \(",
+            r"error: \S+ \S+ is installed but \S+ is required by",
         ),
         saw="the packages asked for want versions of one package that exclude each other",
         fix=(

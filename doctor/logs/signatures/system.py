@@ -29,7 +29,7 @@ SIGNATURES = (
             r"磁盘空间不足",
             r"设备上没有空间",
         ),
-        never=r"/dev/shm|</torch_|shared memory",
+        never=r"/dev/shm|</torch_|shared memory|multiprocessing/(?:heap|reductions|shared_memory|connection|synchronize)|dataloader\.py|os\.ftruncate",
         saw="the disk (or the quota) is full",
         fix=(
             "df -h . /tmp; pip cache purge; docker system prune",

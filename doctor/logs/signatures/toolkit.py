@@ -236,6 +236,19 @@ SIGNATURES = (
         sample="ptxas /tmp/x.ptx, line 9; fatal   : Unsupported .version 7.8; current version is '7.4'",
     ),
     Signature(
+        name="cuda-runtime-function-missing",
+        category="toolkit-torch-mismatch",
+        rank=ROOT,
+        needles=("undefined symbol: cuda", "undefined symbol: __cuda", "undefined symbol: cu"),
+        patterns=(r"undefined symbol: (?P<symbol>(?:__)?cuda[A-Z]\w+|cu[A-Z][a-z]\w+)",),
+        saw="a module calls {symbol} of another CUDA release than the one that PyTorch brings: it was compiled with another nvcc",
+        fix=(
+            "compile it again with an nvcc of PyTorch's own CUDA version; rm -rf build *.egg-info first",
+            "nvcc --version; python3 -c 'import torch; print(torch.version.cuda)'",
+        ),
+        sample="ImportError: MultiScaleDeformableAttention.so: undefined symbol: cudaSetupArgument",
+    ),
+    Signature(
         name="cuda-not-available",
         category="toolkit-missing",
         rank=SYMPTOM,

@@ -111,10 +111,13 @@ SIGNATURES = (
             "at_check",
             "at_assert",
             "thcnumerics",
+            "thargcheck",
+            "therror",
+            "thtensor",
         ),
         patterns=(
-            r"(?:error|错误|Fehler|erreur).{0,80}'?\"?(?P<name>THC\w+|THCuda\w+|AT_CHECK|AT_ASSERTM?)\"?'?",
-            r"'?\"?(?P<name2>THC\w+|THCuda\w+|AT_CHECK)\"?'? (?:was not declared|is undefined|未声明|在此作用域中尚未声明)",
+            r"(?:error|错误|Fehler|erreur).{0,80}'?\"?(?P<name>TH[A-Z]\w+|AT_CHECK|AT_ASSERTM?)\"?'?",
+            r"'?\"?(?P<name2>TH[A-Z]\w+|AT_CHECK)\"?'? (?:was not declared|is undefined|未声明|在此作用域中尚未声明)",
         ),
         saw="the sources use names that PyTorch has removed (TH, THC, AT_CHECK)",
         fix=(

@@ -11,7 +11,7 @@ SIGNATURES = (
         patterns=(
             r"\bloss\w*['\"]?\s*[:=]\s*(?:tensor\()?(?:nan|inf)\b",
             r"[Ll]oss is (?:nan|NaN|inf)",
-            r"grad_norm: nan",
+            r"grad_norm\W{1,4}(?:\S{1,12} \()?nan",
             r"returned nan values",
             r"NaN or Inf found in input",
             r"matrix contains invalid numeric entries",
