@@ -18,6 +18,7 @@ from doctor.probes import Question, examine
 from doctor.rules import ALL_RULES
 from doctor.shell import Host, LiveHost
 from doctor.stacks import Stacks, read_stacks
+from doctor.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,21 +82,23 @@ def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: boo
     own = Path(host.variable("BEVREADY_VENV") or HOME / ".venv")
     target = host.which(python) if python else str(own / "bin" / "python")
     if target is None:
-        raise UsageError(f"--python {python}: not an executable file; name an interpreter, as .venv/bin/python")
+        words = "--python {python}: not an executable file; name an interpreter, as .venv/bin/python"
+        raise UsageError(say(words, python=python))
     if not python and not host.access(target).exists:
         target = host.own_python()
     return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep)
 
 
-def rules_named(words: str) -> tuple[Rule, ...]:
-    """Return the rules of `--only`, all where it names none. Raises UsageError for a code that there is not."""
-    codes = [code.strip().upper() for code in words.split(",") if code.strip()]
+def rules_named(asked: str, *, asked_by: str = "--only") -> tuple[Rule, ...]:
+    """Return the rules that are named, all where none is. Raises UsageError for a code that there is not."""
+    codes = [code.strip().upper() for code in asked.split(",") if code.strip()]
     known = {rule.code: rule for rule in ALL_RULES}
     for code in codes:
         if code not in known:
             near = difflib.get_close_matches(code, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"--only {code}: there is no such check; {hint}see: python3 -m doctor --list")
+            hint = say("did you mean {near}? ", near=near[0]) if near else ""
+            words = "{flag} {code}: there is no such check; {hint}see: python3 -m doctor --list"
+            raise UsageError(say(words, flag=asked_by, code=code, hint=hint))
     return tuple(known[code] for code in codes) if codes else ALL_RULES
 
 
@@ -107,6 +110,7 @@ def goal_named(word: str) -> Goal:
         case "recipe", ":", name if name:
             known = sorted(path.stem for path in (HOME / "recipes").glob("*.toml"))
             if name not in known:
-                raise UsageError(f"--for {word}: there is no such recipe; expected one of {', '.join(known)}")
+                words = "--for {word}: there is no such recipe; expected one of {known}"
+                raise UsageError(say(words, word=word, known=", ".join(known)))
             return Goal("recipe", name)
-    raise UsageError(f"--for {word}: expected run, build-ext, docker or recipe:NAME")
+    raise UsageError(say("--for {word}: expected run, build-ext, docker or recipe:NAME", word=word))

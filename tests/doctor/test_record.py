@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from doctor.facts import Unknown
 from doctor.probes import Question, examine
-from doctor.record import Recorder, RecordingError, Replay, Subject, load, redact
+from doctor.record import Recorder, RecordingError, Replay, Subject, load
+from doctor.redact import redact
 from doctor.shell import Access, LiveHost
 
 HOME = str(Path(__file__).resolve().parents[2])
