@@ -13,36 +13,11 @@ from contextlib import suppress
 
 Names = tuple[tuple[str, str], ...]
 # Users and hosts that many machines have: they identify nobody, and stand in the names of tools and packages too.
-COMMON = frozenset(  # fmt: skip
-    {
-        "root",
-        "localhost",
-        "user",
-        "host",
-        "admin",
-        "ubuntu",
-        "debian",
-        "fedora",
-        "centos",
-        "nvidia",
-        "jetson",
-        "cuda",
-        "torch",
-        "pytorch",
-        "python",
-        "python3",
-        "conda",
-        "docker",
-        "node",
-        "data",
-        "home",
-        "test",
-        "ec2-user",
-        "vagrant",
-        "runner",
-        "workspace",
-    }
-)
+_COMMON = """
+root localhost user host admin ubuntu debian fedora centos nvidia jetson cuda torch pytorch python python3 conda docker
+node data home test ec2-user vagrant runner workspace
+"""
+COMMON = frozenset(_COMMON.split())
 FOUR_NUMBERS = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])")
 PRIVATE = re.compile(r"192\.168\.|172\.(?:1[6-9]|2[0-9]|3[01])\.|169\.254\.")
 SAME_EVERYWHERE = re.compile(r"127\.|0\.0\.0\.0$|255\.")
@@ -82,7 +57,10 @@ SECRETS = (
         ),
         "address",
     ),
-    (re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"), "e-mail"),
+    (
+        re.compile(r"(?<!//)(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"),
+        "e-mail",
+    ),
     (re.compile(r"(?<=/home/)(?!user(?![^/\s\"'\\:,;)\]]))[^/\s\"'\\:,;)\]]+"), "other"),
     (re.compile(r"(?<=/Users/)[^/\s\"'\\:,;)\]]+"), "other"),
 )

@@ -101,10 +101,8 @@ class _Source:
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     yield from _pairs(target, node.value)
-            elif (
-                isinstance(node, (ast.AnnAssign, ast.AugAssign)) and isinstance(node.target, ast.Name) and node.value
-            ) or isinstance(node, ast.NamedExpr):
-                yield node.target.id, node.value
+            elif isinstance(node, (ast.AnnAssign, ast.AugAssign, ast.NamedExpr)) and node.value is not None:
+                yield from _pairs(node.target, node.value)
 
     def _helper(self, name: str) -> _Source | None:
         function = self._globals.get(name)
