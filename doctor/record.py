@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from doctor.redact import Names, own_names, redact_all, redact_variable
 from doctor.shell import DEFAULT_TIMEOUT_S, Access, Host, Output
+from doctor.words import say
 
 SCHEMA_VERSION = 1
 FILE = "machine.json"
@@ -228,14 +229,15 @@ def load(folder: Path) -> Replay:
         with path.open("rb") as file:
             document = json.loads(file.read(MAX_RECORDING))
     except OSError as why:
-        raise RecordingError(f"{path}: {why.strerror}; make a recording with: python3 -m doctor --record DIR") from why
+        words = "{path}: {problem}; make a recording with: python3 -m doctor --record DIR"
+        raise RecordingError(say(words, path=path, problem=why.strerror)) from why
     except (ValueError, RecursionError) as why:
-        raise RecordingError(f"{path}: not JSON ({why}); expected what doctor --record wrote") from why
+        words = "{path}: not JSON ({problem}); expected what doctor --record wrote"
+        raise RecordingError(say(words, path=path, problem=str(why))) from why
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         version = document.get("schema_version") if isinstance(document, dict) else None
-        raise RecordingError(
-            f"{path}: schema_version is {version!r}, expected {SCHEMA_VERSION}; record the machine again"
-        )
+        words = "{path}: schema_version is {version}, expected {expected}; record the machine again"
+        raise RecordingError(say(words, path=path, version=repr(version), expected=SCHEMA_VERSION))
     return Replay(document)
 
 
