@@ -9,13 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doctor import render
-from doctor.consult import Consultation, UsageError, consult, goal_named, question_here, rules_named
+from doctor.consult import (
+    Consultation,
+    UsageError,
+    consult,
+    consult_recorded,
+    goal_named,
+    question_here,
+    replay_of_this_machine,
+    rules_named,
+)
+from doctor.diff import compare
 from doctor.options import parser
-from doctor.probes import Question
 from doctor.record import Recorder, RecordingError, Subject, load
 from doctor.redact import own_names, redact
 from doctor.shell import LiveHost
 from doctor.stacks import StackError
+from doctor.tables import table, table_names
 from doctor.words import catalogue, say, translate
 
 if TYPE_CHECKING:
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
     from doctor.finding import Goal, Rule
 
 HEALTHY, WARNINGS, PROBLEMS, COULD_NOT_LOOK = 0, 1, 2, 3
+DIFFERENT = 1
 STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow", "quiet": "dim", "plain": ""}
 
 
@@ -51,15 +62,22 @@ def _asked(options: argparse.Namespace) -> int:
     """Do what the first word asks for."""
     if options.what == "why":
         return _why(options)
+    if options.what == "diff":
+        return _diff(options)
     if options.names:
         word = say("{word}: one word too many; see: python3 -m doctor --help", word=options.names[0])
         raise UsageError(word)
+    if options.tables is not None:
+        return _tables(options)
     return _list(options) if options.list else _judge(options)
 
 
 def _judge(options: argparse.Namespace) -> int:
     rules, goal = rules_named(options.only), goal_named(options.goal)
-    told = _recorded(options, goal, rules) if options.replay else _seen(options, goal, rules)
+    if options.replay:
+        told = consult_recorded(load(Path(options.replay)), goal=goal, rules=rules)
+    else:
+        told = _seen(options, goal, rules)
     diagnosis, advice, language = told.diagnosis, told.advice, options.lang
     if options.what == "stack":
         return _print_stack(advice, options)
@@ -74,14 +92,6 @@ def _judge(options: argparse.Namespace) -> int:
     else:
         _print_lines(render.terminal(diagnosis, advice, language=language))
     return code
-
-
-def _recorded(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Consultation:
-    """Judge a recorded machine."""
-    replay = load(Path(options.replay))
-    subject = replay.subject()
-    question = Question(python=subject.python, folder=subject.folder, dataroot=subject.dataroot)
-    return consult(replay, question=question, goal=goal, rules=rules)
 
 
 def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Consultation:
@@ -142,6 +152,33 @@ def _why(options: argparse.Namespace) -> int:
         _print(render.rules_as_json(rules, language=options.lang))
     else:
         _print("\n\n".join(render.rule_page(rule, language=options.lang) for rule in rules))
+    return HEALTHY
+
+
+def _diff(options: argparse.Namespace) -> int:
+    """Print what differs between two machines: 0 nothing, 1 something."""
+    if len(options.names) != 2:
+        raise UsageError("diff: name two recordings, or live for this machine: python3 -m doctor diff A live")
+    rules, goal = rules_named(options.only), goal_named(options.goal)
+    sides = [replay_of_this_machine() if name == "live" else load(Path(name)) for name in options.names]
+    before, after = (consult_recorded(side, goal=goal, rules=rules).diagnosis for side in sides)
+    found, names = compare(before, after), (options.names[0], options.names[1])
+    code = HEALTHY if found.is_empty else DIFFERENT
+    if options.json:
+        _print(render.difference_as_json(found, names, exit_code=code, language=options.lang))
+    else:
+        _print_lines(render.difference(found, names, language=options.lang))
+    return code
+
+
+def _tables(options: argparse.Namespace) -> int:
+    """Print one compatibility table, or all."""
+    if options.tables and options.tables not in table_names():
+        words = "--tables {name}: expected one of {known}"
+        raise UsageError(say(words, name=options.tables, known=", ".join(table_names())))
+    chosen = [table(name) for name in table_names() if options.tables in {"", name}]
+    told = render.tables_as_json if options.json else render.tables
+    _print(told(chosen, language=options.lang))
     return HEALTHY
 
 

@@ -15,6 +15,7 @@ from doctor.diagnose import Diagnosis, diagnose
 from doctor.facts import Packages
 from doctor.finding import Goal, Rule
 from doctor.probes import Question, examine
+from doctor.record import Recorder, Replay, Subject
 from doctor.rules import ALL_RULES
 from doctor.shell import Host, LiveHost
 from doctor.stacks import Stacks, read_stacks
@@ -87,6 +88,22 @@ def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: boo
     if not python and not host.access(target).exists:
         target = host.own_python()
     return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep)
+
+
+def replay_of_this_machine() -> Replay:
+    """Look at this machine and return what was seen, redacted, so that it compares with recordings."""
+    live = LiveHost()
+    question = question_here(live)
+    recorder = Recorder(live)
+    examine(recorder, question)
+    return Replay(recorder.document(Subject(question.python, question.folder, question.dataroot)))
+
+
+def consult_recorded(replay: Replay, *, goal: Goal | None = None, rules: Sequence[Rule] = ALL_RULES) -> Consultation:
+    """Judge a recorded machine."""
+    subject = replay.subject()
+    question = Question(python=subject.python, folder=subject.folder, dataroot=subject.dataroot)
+    return consult(replay, question=question, goal=goal, rules=rules)
 
 
 def rules_named(asked: str, *, asked_by: str = "--only") -> tuple[Rule, ...]:

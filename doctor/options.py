@@ -73,6 +73,9 @@ def _add_forms(made: argparse.ArgumentParser) -> None:
     made.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else there")
     made.add_argument("--markdown", action="store_true", help="a report: the machine and the findings")
     made.add_argument("--issue", action="store_true", help="the text of an issue to paste, redacted")
+    made.add_argument(
+        "--tables", nargs="?", const="", metavar="NAME", help="show what is known of versions that go together"
+    )
     made.add_argument("--list", action="store_true", help="list every check and stop")
 
 

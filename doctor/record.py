@@ -100,7 +100,7 @@ class Recorder:
 
     def save(self, folder: Path, subject: Subject, *, redacted: bool = True) -> Path:
         """Write machine.json into `folder`, whole or not at all. Returns its path."""
-        text = json.dumps(self._document(subject, redacted=redacted), indent=1, ensure_ascii=False)
+        text = json.dumps(self.document(subject, redacted=redacted), indent=1, ensure_ascii=False)
         folder.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(dir=folder, prefix=f".{FILE}.")
         try:
@@ -112,7 +112,7 @@ class Recorder:
                 Path(part).unlink()
         return folder / FILE
 
-    def _document(self, subject: Subject, *, redacted: bool) -> dict[str, Any]:
+    def document(self, subject: Subject, *, redacted: bool = True) -> dict[str, Any]:
         """Return the recording; its own keys are never redacted, whatever this user is called."""
         about = {"python": subject.python, "folder": subject.folder, "dataroot": subject.dataroot}
         kept = {kind: dict(sorted(rows.items())) for kind, rows in sorted(self._kept.items())}

@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Literal
 
 from doctor.facts import Unknown
+from doctor.render.columns import pad
 from doctor.render.sentences import advice_line, skipped, summary
 from doctor.words import catalogue, counted, say, translate
 
@@ -62,5 +63,4 @@ def _finding(rule: Rule, finding: Finding, words: Mapping[str, str]) -> list[Lin
 
 def _label(label: str, words: Mapping[str, str], width: int = 6) -> str:
     """Return the label, filled up to its column; a Chinese character takes two."""
-    told = translate(label, words)
-    return told + " " * (width - sum(1 if character.isascii() else 2 for character in told))
+    return pad(translate(label, words), width)

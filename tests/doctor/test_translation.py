@@ -90,9 +90,8 @@ def said_in(path: Path) -> set[str]:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     texts = [one for call in calls if call.func.id in {"say", "counted"} for one in call.args]  # type: ignore[attr-defined]
     named = {one.id for one in texts if isinstance(one, ast.Name)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id in named for to in node.targets):
-            texts.append(node.value)
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    texts += [one.value for one in assigned if named & {to.id for to in one.targets if isinstance(to, ast.Name)}]
     found = {one.value for one in texts if isinstance(one, ast.Constant) and isinstance(one.value, str)}
     return {text for text in found if not is_command(text) and (" " in text or len(text) > 2)}
 
