@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING
 
 from doctor import render
 from doctor.consult import (
+    HOME,
     Consultation,
     UsageError,
     consult,
     consult_recorded,
     goal_named,
+    own_environment,
     question_here,
     replay_of_this_machine,
     rules_named,
 )
 from doctor.diff import compare
+from doctor.fix import plan
+from doctor.mend import mend
 from doctor.options import parser
 from doctor.record import Recorder, RecordingError, Subject, load
 from doctor.redact import own_names, redact
@@ -54,7 +58,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return PROBLEMS
     except OSError as why:
         words_of_it = "{file}: {problem}; name a folder that can be written"
-        _complain(say(words_of_it, file=why.filename, problem=why.strerror), options)
+        _complain(say(words_of_it, file=why.filename or "?", problem=why.strerror or str(why)), options)
         return PROBLEMS
 
 
@@ -67,6 +71,10 @@ def _asked(options: argparse.Namespace) -> int:
     if options.names:
         word = say("{word}: one word too many; see: python3 -m doctor --help", word=options.names[0])
         raise UsageError(word)
+    if options.fix and (options.replay or options.what):
+        raise UsageError("--fix: it mends this machine only; leave out --replay and the word before it")
+    if options.dry_run and not options.fix:
+        raise UsageError("--dry-run: it belongs to --fix: python3 -m doctor --fix --dry-run")
     if options.tables is not None:
         return _tables(options)
     return _list(options) if options.list else _judge(options)
@@ -78,9 +86,19 @@ def _judge(options: argparse.Namespace) -> int:
         told = consult_recorded(load(Path(options.replay)), goal=goal, rules=rules)
     else:
         told = _seen(options, goal, rules)
-    diagnosis, advice, language = told.diagnosis, told.advice, options.lang
     if options.what == "stack":
-        return _print_stack(advice, options)
+        return _print_stack(told.advice, options)
+    if options.fix:
+        mended = _mend(told.diagnosis, options)
+        if mended is not None:
+            return mended
+        told = _seen(options, goal, rules)
+    return _print_told(told, options)
+
+
+def _print_told(told: Consultation, options: argparse.Namespace) -> int:
+    """Print the diagnosis in the form that is asked for; return its exit code."""
+    diagnosis, advice, language = told.diagnosis, told.advice, options.lang
     code = exit_code(diagnosis, strict=options.strict)
     if options.json:
         _print(render.as_json(diagnosis, advice, exit_code=code, language=language))
@@ -169,6 +187,24 @@ def _diff(options: argparse.Namespace) -> int:
     else:
         _print_lines(render.difference(found, names, language=options.lang))
     return code
+
+
+def _mend(diagnosis: Diagnosis, options: argparse.Namespace) -> int | None:
+    """Mend bevready's own environment. None: look again; else the exit code."""
+    made = plan(diagnosis, own_environment(LiveHost()), HOME)
+    if options.dry_run:
+        if options.json:
+            _print(render.plan_as_json(made, language=options.lang))
+        else:
+            _print_lines(render.plan(made, language=options.lang))
+        return exit_code(diagnosis, strict=options.strict)
+    for _, line in render.plan(made, language=options.lang):
+        print(line, file=sys.stderr)  # noqa: T201 — this is the menu
+    failed = mend(made, lambda line: _complain(say("running {command}", command=line), options))
+    if failed is None:
+        return None
+    _complain(say("{code}: the repair failed: {command}", code=failed.code, command=str(failed)), options)
+    return PROBLEMS
 
 
 def _tables(options: argparse.Namespace) -> int:

@@ -74,13 +74,18 @@ def consult(
     return Consultation(diagnose(machine, rules, goal=goal or Goal(), stacks=stacks), advise(machine, stacks), stacks)
 
 
+def own_environment(host: Host) -> Path:
+    """Return the folder of bevready's own environment, made or not."""
+    return Path(host.variable("BEVREADY_VENV") or HOME / ".venv")
+
+
 def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: bool = False) -> Question:
     """Return what to look at on this machine.
 
     The interpreter is the one asked for, else that of bevready's own environment, else the one that runs the doctor.
     Raises UsageError where `python` is no program.
     """
-    own = Path(host.variable("BEVREADY_VENV") or HOME / ".venv")
+    own = own_environment(host)
     target = host.which(python) if python else str(own / "bin" / "python")
     if target is None:
         words = "--python {python}: not an executable file; name an interpreter, as .venv/bin/python"

@@ -82,4 +82,6 @@ def _add_forms(made: argparse.ArgumentParser) -> None:
 def _add_acts(made: argparse.ArgumentParser) -> None:
     """Add what writes something."""
     made.add_argument("--record", default="", metavar="DIR", help="write what was seen to this folder, redacted")
+    made.add_argument("--fix", action="store_true", help="mend bevready's own environment; print the rest")
+    made.add_argument("--dry-run", action="store_true", help="with --fix: print what would be run, run nothing")
     made.add_argument("--no-redact", action="store_true", help="leave names, tokens and addresses in what is written")

@@ -13,10 +13,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping, Sequence
 
 MAX_TEXT = 1 << 20  # no file or output that a probe reads is longer; a hostile one is cut
 DEFAULT_TIMEOUT_S = 4.0
+STDERR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +156,15 @@ class LiveHost:
     def machine(self) -> str:
         """Return the CPU architecture, x86_64 for example."""
         return os.uname().machine
+
+
+def run_in_sight(words: Sequence[str], variables: Mapping[str, str], without: Container[str] = ()) -> int:
+    """Run a program, without a shell, its output on stderr; return its exit code. Only `--fix` does this."""
+    kept = {name: value for name, value in os.environ.items() if name not in without}
+    done = subprocess.run(  # noqa: S603 — words are ours, no shell
+        words, stdin=subprocess.DEVNULL, stdout=STDERR, env={**kept, **variables}, check=False
+    )
+    return done.returncode
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -4,6 +4,7 @@ from doctor.render.differences import difference, difference_as_json
 from doctor.render.document import advice_as_json, advice_row, as_json, fact_row, finding_row
 from doctor.render.markdown import issue, markdown
 from doctor.render.pages import rule_list, rule_page, rules_as_json
+from doctor.render.plan import plan, plan_as_json
 from doctor.render.sentences import advice_line, summary
 from doctor.render.tables import tables, tables_as_json
 from doctor.render.terminal import Line, Tone, terminal
@@ -21,6 +22,8 @@ __all__ = (
     "finding_row",
     "issue",
     "markdown",
+    "plan",
+    "plan_as_json",
     "rule_list",
     "rule_page",
     "rules_as_json",
