@@ -39,7 +39,8 @@ INDEX_KEYS = frozenset(
         "timeout",
     }
 )
-SETTING = re.compile(r"(?m)^(?:global|install|:env:)\.([a-z-]+)='([^'\n]*)'$")
+SECTIONS = ("global", "install", ":env:")  # the later one wins
+SETTING = re.compile(r"(?m)^(global|install|:env:)\.([a-z-]+)='([^'\n]*)'$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ def is_own(python: str, environment: Path) -> bool:
 
 def pip_settings(listed: str) -> Mapping[str, str]:
     """Read `pip config list`: the variables that keep the mirrors of a configuration and forget the rest of it."""
-    found = {key: value for key, value in SETTING.findall(listed) if key in INDEX_KEYS}
+    said = sorted(SETTING.findall(listed), key=lambda row: SECTIONS.index(row[0]))
+    found = {key: value for _, key, value in said if key in INDEX_KEYS}
     return {f"PIP_{key.upper().replace('-', '_')}": value for key, value in found.items()}
 
 

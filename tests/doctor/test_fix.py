@@ -159,7 +159,7 @@ def test_the_same_command_runs_once(environment: Path) -> None:
 
 def test_of_pip_s_configuration_only_the_sources_are_kept() -> None:
     listed = (
-        "global.index-url='https://mirror.example/simple'\n:env:.no-index='1'\ninstall.target='/usr'\n"
+        ":env:.no-index='1'\nglobal.index-url='https://mirror.example/simple'\nglobal.no-index='0'\ninstall.target='/usr'\n"
         "global.user='true'\nuninstall.proxy='x'\n:env:.config-file='/dev/null'\n"
     )
     assert pip_settings(listed) == {"PIP_INDEX_URL": "https://mirror.example/simple", "PIP_NO_INDEX": "1"}
