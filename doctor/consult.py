@@ -83,6 +83,7 @@ def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: boo
     """Return what to look at on this machine.
 
     The interpreter is the one asked for, else that of bevready's own environment, else the one that runs the doctor.
+    The data set folder is the one asked for, else data/nuscenes of the checkout where there is one.
     Raises UsageError where `python` is no program.
     """
     own = own_environment(host)
@@ -92,6 +93,9 @@ def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: boo
         raise UsageError(say(words, python=python))
     if not python and not host.access(target).exists:
         target = host.own_python()
+    usual = str(HOME / "data" / "nuscenes")
+    if not dataroot and host.access(usual).exists:
+        dataroot = usual
     return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep)
 
 

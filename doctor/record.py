@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,6 +69,12 @@ class Recorder:
         names = self._host.listing(path)
         self._keep("folders", path, list(names) or None)
         return names
+
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Find a pattern in a file; what stands around it is not kept."""
+        found = self._host.find_in(path, pattern, pieces)
+        self._keep("found", path, list(found) or None)
+        return found
 
     def real_path(self, path: str) -> str | None:
         """Follow links."""
@@ -167,6 +174,13 @@ class Replay:
         """Return the folder's names."""
         names = self._of("folders").get(path)
         return tuple(str(name) for name in names) if isinstance(names, list) else ()
+
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Return what was found, as far as it has the form that was looked for."""
+        found = self._of("found").get(path)
+        texts = [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+        fitting = tuple(text for text in texts if re.fullmatch(pattern, text))
+        return fitting[:pieces] if pieces else fitting
 
     def real_path(self, path: str) -> str | None:
         """Return where the path led."""

@@ -7,6 +7,7 @@ gives them back. Every answer is a value: what is missing, forbidden, hanging or
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 MAX_TEXT = 1 << 20  # no file or output that a probe reads is longer; a hostile one is cut
 DEFAULT_TIMEOUT_S = 4.0
 STDERR = 2
+PIECE = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,9 @@ class Host(Protocol):
 
     def listing(self, path: str) -> tuple[str, ...]:
         """Return the names in a folder, sorted; none where it cannot be read."""
+
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Return what a pattern finds in a file, once each; with `pieces`, the first in each of so many short pieces."""
 
     def real_path(self, path: str) -> str | None:
         """Return where a path leads after every link; None where nothing is there."""
@@ -125,6 +130,21 @@ class LiveHost:
             return tuple(sorted(os.listdir(path)))  # noqa: PTH208 — names only, and Path.iterdir would say no more
         except (OSError, ValueError):
             return ()
+
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Return what a pattern finds in the first MAX_TEXT bytes, or in pieces of PIECE bytes, evenly spread."""
+        if not pieces:
+            return tuple(dict.fromkeys(match[0] for match in re.finditer(pattern, self.read(path) or "")))
+        try:
+            with Path(path).open("rb") as file:
+                room = max(0, os.fstat(file.fileno()).st_size - PIECE)
+                found = []
+                for number in range(pieces):
+                    file.seek(room * number // max(1, pieces - 1))
+                    found.append(re.search(pattern, _text(file.read(PIECE))))
+        except (OSError, ValueError):
+            return ()
+        return tuple(dict.fromkeys(match[0] for match in found if match))
 
     def real_path(self, path: str) -> str | None:
         """Return where a path leads."""

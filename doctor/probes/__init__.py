@@ -51,7 +51,7 @@ def examine(host: Host, question: Question) -> Machine:
         (("host_compiler",), lambda: (probe_compiler(host),)),
         (("pythons",), lambda: (probe_pythons(host),)),
         (("packages", "torch"), lambda: probe_packages(host, question.python, deep=question.deep)),
-        (("data_set",), lambda: (probe_data(host, question.dataroot),)),
+        (("data_set", "coco"), lambda: probe_data(host, question.dataroot)),
     )
     patience_s = PATIENCE_S + (IMPORT_TIMEOUT_S if question.deep else 0)
     return Machine(**gather(probes, patience_s))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from doctor.render.sentences import advice_line, skipped
+from doctor.render.sentences import advice_line, fact_line, skipped
 from doctor.words import catalogue, say, translate
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def issue(diagnosis: Diagnosis, advice: Advice, *, language: str = "en") -> str:
 
 def _machine(diagnosis: Diagnosis, words: Mapping[str, str]) -> list[str]:
     rows = [
-        f"| {field.name} | {_cell(translate(str(getattr(diagnosis.machine, field.name)), words))} |"
+        f"| {field.name} | {_cell(translate(fact_line(getattr(diagnosis.machine, field.name)), words))} |"
         for field in fields(diagnosis.machine)
     ]
     head = [translate(text, words) for text in ("Machine", "fact", "value")]

@@ -38,6 +38,14 @@ def skipped(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     return [(why, " ".join(found)) for why, found in codes.items()]
 
 
+def fact_line(fact: object) -> str:
+    """Return a fact in one line; one with a number beyond all measure (a hostile recording) is not worth a crash."""
+    try:
+        return str(fact)
+    except (OverflowError, ValueError):
+        return "a number beyond all measure"
+
+
 def advice_line(advice: Advice) -> str:
     """Return the stack, why it, and what to know if it is taken."""
     if advice.choice is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from doctor.facts import Unknown
 from doctor.render.columns import pad
-from doctor.render.sentences import advice_line, skipped, summary
+from doctor.render.sentences import advice_line, fact_line, skipped, summary
 from doctor.words import catalogue, counted, say, translate
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ def terminal(diagnosis: Diagnosis, advice: Advice, *, language: str = "en") -> l
     lines: list[Line] = [("plain", translate(_head(diagnosis, advice), words))]
     facts = (getattr(diagnosis.machine, field.name) for field in fields(diagnosis.machine))
     seen = _label("seen", words)
-    lines += [("quiet", f"  {seen}{translate(str(fact), words)}") for fact in facts if not isinstance(fact, Unknown)]
+    lines += [
+        ("quiet", f"  {seen}{translate(fact_line(fact), words)}") for fact in facts if not isinstance(fact, Unknown)
+    ]
     for rule in (verdict.rule for verdict in diagnosis.verdicts if verdict.answer is None):
         lines.append(("good", f"  {_label('ok', words)}{rule.code}  {translate(rule.healthy, words)}"))
     for rule, finding in diagnosis.findings:
