@@ -63,7 +63,7 @@ class Host(Protocol):
         """Return the names in a folder, sorted; none where it cannot be read."""
 
     def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
-        """Return what a pattern finds in a file, once each; with `pieces`, the first in each of so many short pieces."""
+        """Return what a pattern finds in a file, once each; with `pieces`, the first in each of so many."""
 
     def real_path(self, path: str) -> str | None:
         """Return where a path leads after every link; None where nothing is there."""

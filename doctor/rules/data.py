@@ -9,9 +9,7 @@ CAMERAS = 6
 KNOWN_VERSIONS = ("v1.0-mini", "v1.0-trainval", "v1.0-test")
 UNPUBLISHED = frozenset({"bevformer_nano"})  # recipes that stand for no published number
 SCENES = {"v1.0-mini": 10, "v1.0-trainval": 850, "v1.0-test": 150}
-}
 REMOTE = ("9p", "afs", "ceph", "cifs", "drvfs", "fuse.gcsfuse", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "nfs", "smb3")
-)
 
 
 @rule("DAT01", "the data set folder holds nuScenes tables", category="dataset-layout")

@@ -10,9 +10,11 @@ FRAMES = {
     ("v1.0-trainval", "train"): 28130,
     ("v1.0-trainval", "val"): 6019,
     ("v1.0-test", "test"): 6008,
+}
 TEMPORAL = ("can_bus", "next", "prev", "scene_token")
 CONVERTER = (
     "run the converter of the repository that will read them (BEVFormer: tools/create_data.py nuscenes --canbus)"
+)
 
 
 @rule("DAT10", "the info files are of the generation that BEVFormer reads", category="dataset-layout")
