@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from doctor.compat.archs import coverage
 from doctor.facts import Driver, DriverLibraries, Gpus, KernelModule, PciGpus, System, dotted, dotted_driver
+from doctor.words import counted, joined, say
 
 if TYPE_CHECKING:
     from doctor.facts import Capability, Version
@@ -44,13 +45,19 @@ def advise(machine: Machine, stacks: Stacks) -> Advice:
     ranking = tuple(sorted((_fit(stack, machine, gpus) for stack in stacks.known), key=_rank))
     best = ranking[0]
     if best.rejections:
-        words = "; ".join(f"{fit.stack.name}: {', '.join(fit.rejections)}" for fit in ranking)
-        cpu = stacks.known[0].name
-        return Advice(
-            None, ranking, f"BEVREADY_STACK={cpu} ./bevready doctor", f"no pinned stack can use this machine: {words}"
-        )
-    why = f"for {len(gpus)} GPU{'s' if len(gpus) != 1 else ''}" if gpus else "no GPU that is known: it runs on the CPU"
-    return Advice(best.stack, ranking, "./bevready repro --recipe bevformer_tiny --data synth --smoke", why)
+        words = joined("; ", (_rejected(fit) for fit in ranking))
+        why = say("no pinned stack can use this machine: {words}", words=words)
+        return Advice(None, ranking, f"BEVREADY_STACK={stacks.known[0].name} ./bevready doctor", why)
+    told = _for_gpus(len(gpus)) if gpus else "no GPU that is known: it runs on the CPU"
+    return Advice(best.stack, ranking, "./bevready repro --recipe bevformer_tiny --data synth --smoke", told)
+
+
+def _rejected(fit: Fit) -> str:
+    return say("{stack}: {reasons}", stack=fit.stack.name, reasons=joined(", ", fit.rejections))
+
+
+def _for_gpus(number: int) -> str:
+    return counted(number, "for {number} GPU", "for {number} GPUs")
 
 
 def _rank(fit: Fit) -> tuple[bool, int, bool, tuple[int, int]]:
@@ -68,20 +75,23 @@ def _fit(stack: Stack, machine: Machine, gpus: tuple[Capability, ...]) -> Fit:
     rejections: list[str] = []
     remarks: list[str] = []
     if gpus and not covered:
-        archs = " ".join(stack.archs_for(cpu)) or f"no GPU at all on {cpu}"
-        rejections.append(f"it has code for {archs}, not for sm_{gpus[0][0]}{gpus[0][1]}")
+        archs = " ".join(stack.archs_for(cpu)) or say("no GPU at all on {cpu}", cpu=cpu)
+        rejections.append(say("it has code for {archs}, not for {sm}", archs=archs, sm=f"sm_{gpus[0][0]}{gpus[0][1]}"))
     elif covered < len(gpus):
-        remarks.append(f"it covers {covered} of {len(gpus)} GPUs: choose them with CUDA_VISIBLE_DEVICES")
+        words = "it covers {covered} of {number} GPUs: choose them with CUDA_VISIBLE_DEVICES"
+        remarks.append(say(words, covered=covered, number=len(gpus)))
     if "ptx" in reached:
         remarks.append("one GPU runs from PTX: its first start takes minutes")
     version = _driver_version(machine) if gpus else None
     in_full = version is None or version >= stack.full_driver
+    oldest = dotted_driver(stack.min_driver)
     if version is not None and version < stack.min_driver:
-        rejections.append(f"it needs driver {dotted_driver(stack.min_driver)}, here is {dotted_driver(version)}")
+        rejections.append(say("it needs driver {oldest}, here is {here}", oldest=oldest, here=dotted_driver(version)))
     elif version is not None and not in_full:
-        remarks.append(f"driver {dotted_driver(version)} runs CUDA {dotted(stack.cuda)} by minor-version compatibility")
+        words = "driver {here} runs CUDA {cuda} by minor-version compatibility"
+        remarks.append(say(words, here=dotted_driver(version), cuda=dotted(stack.cuda)))
     elif gpus and version is None:
-        remarks.append(f"install a driver of {dotted_driver(stack.min_driver)} or newer ({machine.driver})")
+        remarks.append(say("install a driver of {oldest} or newer ({why})", oldest=oldest, why=machine.driver))
     return Fit(stack, tuple(rejections), tuple(remarks), covered, in_full)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from doctor.facts import (
+    Coco,
     CudaHome,
     DataSet,
     Disk,
@@ -43,6 +44,7 @@ class Machine:
     packages: Packages | Unknown
     torch: Torch | Unknown
     data_set: DataSet | Unknown
+    coco: Coco | Unknown
 
     def known(self) -> dict[type, object]:
         """Return the facts that are known, by their type."""
@@ -71,4 +73,5 @@ FIELD_OF_FACT: dict[type, str] = {
     Packages: "packages",
     Torch: "torch",
     DataSet: "data_set",
+    Coco: "coco",
 }

@@ -7,16 +7,22 @@ gives them back. Every answer is a value: what is missing, forbidden, hanging or
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping, Sequence
 
 MAX_TEXT = 1 << 20  # no file or output that a probe reads is longer; a hostile one is cut
 DEFAULT_TIMEOUT_S = 4.0
+STDERR = 2
+PIECE = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,9 @@ class Host(Protocol):
 
     def listing(self, path: str) -> tuple[str, ...]:
         """Return the names in a folder, sorted; none where it cannot be read."""
+
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Return what a pattern finds in a file, once each; with `pieces`, the first in each of so many."""
 
     def real_path(self, path: str) -> str | None:
         """Return where a path leads after every link; None where nothing is there."""
@@ -122,6 +131,21 @@ class LiveHost:
         except (OSError, ValueError):
             return ()
 
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Return what a pattern finds in the first MAX_TEXT bytes, or in pieces of PIECE bytes, evenly spread."""
+        if not pieces:
+            return tuple(dict.fromkeys(match[0] for match in re.finditer(pattern, self.read(path) or "")))
+        try:
+            with Path(path).open("rb") as file:
+                room = max(0, os.fstat(file.fileno()).st_size - PIECE)
+                found = []
+                for number in range(pieces):
+                    file.seek(room * number // max(1, pieces - 1))
+                    found.append(re.search(pattern, _text(file.read(PIECE))))
+        except (OSError, ValueError):
+            return ()
+        return tuple(dict.fromkeys(match[0] for match in found if match))
+
     def real_path(self, path: str) -> str | None:
         """Return where a path leads."""
         try:
@@ -152,6 +176,15 @@ class LiveHost:
     def machine(self) -> str:
         """Return the CPU architecture, x86_64 for example."""
         return os.uname().machine
+
+
+def run_in_sight(words: Sequence[str], variables: Mapping[str, str], without: Container[str] = ()) -> int:
+    """Run a program, without a shell, its output on stderr; return its exit code. Only `--fix` does this."""
+    kept = {name: value for name, value in os.environ.items() if name not in without}
+    done = subprocess.run(  # noqa: S603 — words are ours, no shell
+        words, stdin=subprocess.DEVNULL, stdout=STDERR, env={**kept, **variables}, check=False
+    )
+    return done.returncode
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 LANGUAGES = ("en", "zh")
 
@@ -31,6 +31,20 @@ def say(template: str, /, **values: object) -> Said:
     said = Said(template.format(**values))
     said.template, said.values = template, values
     return said
+
+
+def joined(separator: str, texts: Iterable[str]) -> str:
+    """Return `separator.join(texts)`, where each text and the separator can still be translated."""
+    parts = tuple(texts)
+    if len(parts) < 2:
+        return parts[0] if parts else ""
+    values = {f"part{number}": part for number, part in enumerate(parts)}
+    return say("{separator}".join(f"{{{name}}}" for name in values), separator=separator, **values)
+
+
+def counted(number: int, one: str, many: str) -> Said:
+    """Return `one` or `many` with `{number}` filled in."""
+    return say(one if number == 1 else many, number=number)
 
 
 @cache
@@ -56,4 +70,8 @@ def translate(text: str, words: Mapping[str, str]) -> str:
 
 
 def _value(value: object, words: Mapping[str, str]) -> object:
-    return translate(value, words) if isinstance(value, str) else value
+    """Translate a value that is a sentence or, as a fact, reads as one."""
+    if isinstance(value, (int, float)):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    return translate(text, words) if isinstance(value, str) or isinstance(text, Said) else value

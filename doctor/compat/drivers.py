@@ -9,10 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from doctor.compat import About
+
 if TYPE_CHECKING:
     from doctor.facts import Capability, Version
 
 AS_OF = "2026-11"
+ABOUT = About(
+    "the oldest driver that runs each CUDA",
+    AS_OF,
+    (
+        "CUDA 13.2 Update 2 release notes, tables 2 and 3",
+        "13.3: meson and two quotes of its release notes; 13.4 and 13.5 bundle no driver and have no row",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

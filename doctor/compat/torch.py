@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from doctor.compat import About
+
 AS_OF = "2026-11"
+ABOUT = About(
+    "PyTorch's official Linux builds",
+    AS_OF,
+    (
+        "metadata of one wheel per release line; PyTorch's RELEASE.md and previous-versions page",
+        (
+            "architectures (x86_64): measured, confirmed by a maintainer's output, from the release scripts, inferred, "
+            "in conflict between sources, or unverified, as each row says"
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Versions are tuples of integers, so (12, 10) is newer than (12, 9). Sizes are by
 
 from doctor.facts.base import GIB, Capability, Unknown, Version, dotted, dotted_driver
 from doctor.facts.build import CudaHome, HostCompiler, Toolkit
-from doctor.facts.data import DataSet
+from doctor.facts.data import Coco, DataSet, Infos, Tables
 from doctor.facts.driver import Driver, DriverLibraries, Gpu, Gpus, KernelModule, PciGpu, PciGpus
 from doctor.facts.python import Packages, Python, Pythons, Torch
 from doctor.facts.system import Disk, Memory, System
@@ -13,6 +13,7 @@ from doctor.facts.system import Disk, Memory, System
 __all__ = (
     "GIB",
     "Capability",
+    "Coco",
     "CudaHome",
     "DataSet",
     "Disk",
@@ -21,6 +22,7 @@ __all__ = (
     "Gpu",
     "Gpus",
     "HostCompiler",
+    "Infos",
     "KernelModule",
     "Memory",
     "Packages",
@@ -29,6 +31,7 @@ __all__ = (
     "Python",
     "Pythons",
     "System",
+    "Tables",
     "Toolkit",
     "Torch",
     "Unknown",

@@ -16,6 +16,7 @@ from doctor.probes.pci import probe_kernel_module, probe_pci
 from doctor.probes.python import IMPORT_TIMEOUT_S, probe_packages, probe_pythons
 from doctor.probes.system import probe_disk, probe_memory, probe_system
 from doctor.probes.toolchain import probe_compiler, probe_cuda_home, probe_toolkit
+from doctor.words import say
 
 if TYPE_CHECKING:
     from doctor.shell import Host
@@ -50,7 +51,7 @@ def examine(host: Host, question: Question) -> Machine:
         (("host_compiler",), lambda: (probe_compiler(host),)),
         (("pythons",), lambda: (probe_pythons(host),)),
         (("packages", "torch"), lambda: probe_packages(host, question.python, deep=question.deep)),
-        (("data_set",), lambda: (probe_data(host, question.dataroot),)),
+        (("data_set", "coco"), lambda: probe_data(host, question.dataroot)),
     )
     patience_s = PATIENCE_S + (IMPORT_TIMEOUT_S if question.deep else 0)
     return Machine(**gather(probes, patience_s))
@@ -67,7 +68,7 @@ def gather(probes: tuple[tuple[tuple[str, ...], Probe], ...], patience_s: float)
     deadline = time.monotonic() + patience_s
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    late = Unknown(f"no answer within {patience_s:g} s", looked=False)
+    late = Unknown(say("no answer within {seconds} s", seconds=f"{patience_s:g}"), looked=False)
     return {name: found.get(name, late) for names, _ in probes for name in names}
 
 
@@ -75,5 +76,6 @@ def _run(names: tuple[str, ...], probe: Probe, found: dict[str, Any]) -> None:
     try:
         facts = probe()
     except Exception as why:  # noqa: BLE001 — a probe's crash is a fact about this machine, not the end of the look
-        facts = (Unknown(f"the probe crashed: {type(why).__name__}: {why}", looked=False),) * len(names)
+        words = say("the probe crashed: {kind}: {why}", kind=type(why).__name__, why=str(why))
+        facts = (Unknown(words, looked=False),) * len(names)
     found.update(zip(names, facts, strict=True))

@@ -165,6 +165,7 @@ def environment_is_pinned(packages: Packages, stacks: Stacks, goal: Goal) -> Fin
         expected="torch " + ", ".join(f"{stack.torch} ({stack.name})" for stack in stacks.known),
         fix=("./bevready repro … installs a pinned stack into .venv and uses that",),
         severity="warning" if goal.kind == "recipe" else "note",
+        repair=(("recreate",),),
     )
 
 

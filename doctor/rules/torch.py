@@ -23,6 +23,7 @@ def torch_imports(torch: Torch) -> Finding | None:
             "remove the environment and run ./bevready again",
             "elsewhere: pip install --force-reinstall --no-cache-dir torch",
         ),
+        repair=(("recreate",),),
     )
 
 
@@ -36,6 +37,7 @@ def torch_is_a_cuda_build(torch: Torch, gpus: Gpus | Unknown, pci: PciGpus | Unk
         saw=f"torch {torch.version} is a CPU-only build; here is {gpus if isinstance(gpus, Gpus) else pci}",
         expected="a CUDA build",
         fix=(REINSTALL,),
+        repair=(("recreate",),),
     )
 
 

@@ -1,0 +1,194 @@
+"""Every sentence can be said in Chinese: rules speak in templates, each has its entry, and no entry is left over."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from doctor.finding import Finding, Rule, rule
+from doctor.rules import ALL_RULES
+from doctor.wording import WordingError, wording
+from doctor.words import catalogue, say
+
+DOCTOR = Path(__file__).resolve().parents[2] / "doctor"
+ZH = catalogue("zh")
+# Rooms whose rules still put their texts together at run time or have no Chinese yet. This set only ever shrinks.
+NOT_YET = frozenset(f"doctor.rules.{room}" for room in ("driver", "compiler", "toolkit", "container", "torch", "stack"))
+COMMANDS = frozenset(
+    [
+        "sudo",
+        "./bevready",
+        "pip",
+        "python3",
+        "nvidia-smi",
+        "ls",
+        "echo",
+        "export",
+        "ldconfig",
+        "g++",
+        "gcc",
+        "nvcc",
+        "mv",
+        "rm",
+        "ln",
+        "cd",
+        "docker",
+        "wsl",
+        "conda",
+        "uv",
+        "source",
+        "unset",
+        "git",
+        "test",
+        "df",
+        "mount",
+        "unzip",
+        "tar",
+        "ldd",
+        "mkdir",
+        "cat",
+        "find",
+    ]
+)
+SPOKEN = [one for one in ALL_RULES if one.check.__module__ not in NOT_YET]
+
+
+def names_in(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+def has_words(text: str) -> bool:
+    """Whether there is a word that a language has, and not only names, versions and paths."""
+    return bool(re.search(r"(?<![\w/.{_-])[A-Z]?[a-z]{2,}(?![\w/}_-]|\.\w)", text))
+
+
+def is_command(text: str) -> bool:
+    """A line to paste: it starts with a program or an assignment, and has no words behind a #."""
+    program = text.split(" ", maxsplit=1)[0] in COMMANDS or re.match(
+        r"[A-Z_]+=\S* |\{[a-z_]+\} (-m |install |uninstall )", text
+    )
+    return bool(program) and " # " not in text and not re.search(r"; (or|then) ", text)
+
+
+def is_to_be_said(text: str) -> bool:
+    return has_words(text) and not is_command(text)
+
+
+def python_files() -> list[Path]:
+    return [
+        path
+        for path in sorted(DOCTOR.rglob("*.py"))
+        if ".".join(("doctor", *path.relative_to(DOCTOR).with_suffix("").parts)) not in NOT_YET
+    ]
+
+
+def strings_of(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return found | {inspect.cleandoc(text) for text in found}
+
+
+def said_in(path: Path) -> set[str]:
+    """Return the templates of every `say` and `counted` in a file, those behind a name included."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    texts = [one for call in calls if call.func.id in {"say", "counted"} for one in call.args]  # type: ignore[attr-defined]
+    named = {one.id for one in texts if isinstance(one, ast.Name)}
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    texts += [one.value for one in assigned if named & {to.id for to in one.targets if isinstance(to, ast.Name)}]
+    found = {one.value for one in texts if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return {text for text in found if is_to_be_said(text)}
+
+
+@pytest.mark.parametrize("one", SPOKEN, ids=lambda one: one.code)
+def test_everything_that_a_rule_says_has_its_chinese(one: Rule) -> None:
+    told = wording(one)
+    texts = [one.healthy, one.why, *told.saw, *told.expected, *told.fix]
+    assert [text for text in texts if is_to_be_said(text) and text not in ZH] == []
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(DOCTOR)))
+def test_every_sentence_with_values_has_its_chinese(path: Path) -> None:
+    assert sorted(text for text in said_in(path) if text not in ZH) == []
+
+
+def test_an_entry_names_the_same_values() -> None:
+    assert {english: chinese for english, chinese in ZH.items() if names_in(english) != names_in(chinese)} == {}
+
+
+def test_no_entry_is_left_over() -> None:
+    used = set().union(*(strings_of(path) for path in DOCTOR.rglob("*.py")))
+    assert sorted(set(ZH) - used) == []
+
+
+def test_no_entry_stands_in_two_files_with_two_meanings() -> None:
+    seen: dict[str, str] = {}
+    for path in sorted((DOCTOR / "zh").glob("*.json")):
+        for english, chinese in json.loads(path.read_text(encoding="utf-8")).items():
+            assert seen.setdefault(english, chinese) == chinese, f"{path.name}: {english}"
+
+
+def test_every_entry_is_chinese() -> None:
+    plain = {", ", "; "}
+    assert [text for text in ZH.values() if not re.search(r"[\u3001-\u9fff\uff01-\uff5e]", text)] == []
+    assert plain <= set(ZH)
+
+
+@rule("XXX01", "nothing is wrong", category="other")
+def put_together() -> Finding | None:
+    """Why."""
+    number = 3
+    return Finding(saw=f"{number} of them", fix=("sudo reboot",))
+
+
+@rule("XXX02", "nothing is wrong", category="other")
+def in_branches() -> Finding | None:
+    """Why."""
+    saw: str = say("{n} of them", n=1)
+    expected, fix = "one", ("sudo reboot", "or wait")
+    if len(saw) > 3:
+        saw = "none of them"
+    return Finding(saw=saw, fix=fix, expected=expected, severity="note" if len(saw) > 3 else "warning")
+
+
+@rule("XXX03", "nothing is wrong", category="other")
+def by_a_helper() -> Finding | None:
+    """Why."""
+    return _helped(2)
+
+
+def _helped(number: int) -> Finding:
+    return Finding(saw=say("{number} left", number=number), fix=_steps(), expected="")
+
+
+def _steps() -> tuple[str, ...]:
+    return ("sudo reboot",)
+
+
+def test_a_text_put_together_at_run_time_is_refused() -> None:
+    with pytest.raises(WordingError, match="XXX01"):
+        wording(put_together)
+
+
+def test_every_branch_of_a_rule_is_read() -> None:
+    told = wording(in_branches)
+    assert told.saw == ("{n} of them", "none of them")
+    assert told.fix == ("sudo reboot", "or wait")
+    assert told.expected == ("one",)
+    assert told.severities == ("note", "warning")
+
+
+def test_what_a_helper_says_counts() -> None:
+    told = wording(by_a_helper)
+    assert (told.saw, told.fix, told.expected, told.severities) == (
+        ("{number} left",),
+        ("sudo reboot",),
+        (),
+        ("problem",),
+    )
