@@ -1,4 +1,4 @@
-"""What is inside a shared object: what it needs, what it lacks, which GPUs it has code for. Needs no tool, loads nothing.
+"""What is inside a shared object: what it needs, what it lacks, which GPUs it has code for. Nothing is loaded.
 
 It reads 64-bit little-endian ELF by itself, from a file that may be cut short or hostile: every number is checked
 against the file's size, and what does not fit raises `NotReadableError`, nothing else. Judging is for rules.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import mmap
 import re
 import struct
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -223,21 +222,20 @@ def inspect(path: str, libraries: Sequence[str] = ()) -> dict[str, Any]:
     `missing` names the C++ symbols that it needs and none of `libraries` defines, `lacking` counts them; both say
     nothing where no library could be read. Raises NotReadableError.
     """
-    with ExitStack() as stack:
-        subject = _open(stack, path)
-        others = [other for library in libraries if (other := _try_open(stack, library))]
-        wanted = [symbol.name for symbol in subject.symbols() if _is_wanted(symbol)]
-        missing = list(_missing(wanted, others)) if others else []
-        return {
-            "machine": subject.machine,
-            "needed": list(subject.needs()),
-            "search_path": list(subject.search_path()),
-            "versions": subject.versions(),
-            "archs": list(subject.architectures()),
-            "compared_with": len(others),
-            "missing": missing[:MAX_MISSING],
-            "lacking": len(missing),
-        }
+    subject = _open(path)
+    others = [other for library in libraries if (other := _try_open(library))]
+    wanted = [symbol.name for symbol in subject.symbols() if _is_wanted(symbol)]
+    missing = list(_missing(wanted, others)) if others else []
+    return {
+        "machine": subject.machine,
+        "needed": list(subject.needs()),
+        "search_path": list(subject.search_path()),
+        "versions": subject.versions(),
+        "archs": list(subject.architectures()),
+        "compared_with": len(others),
+        "missing": missing[:MAX_MISSING],
+        "lacking": len(missing),
+    }
 
 
 def _is_wanted(symbol: Symbol) -> bool:
@@ -260,17 +258,18 @@ def _missing(names: Iterable[str], libraries: Sequence[SharedObject]) -> Iterato
             order.insert(0, owner)
 
 
-def _open(stack: ExitStack, path: str) -> SharedObject:
+def _open(path: str) -> SharedObject:
     try:
-        file = stack.enter_context(Path(path).open("rb"))
-        return SharedObject(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+        with Path(path).open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # freed with the last view of it
+        return SharedObject(memoryview(data))
     except (OSError, ValueError) as why:
         raise NotReadableError(f"it cannot be read: {why}") from why
 
 
-def _try_open(stack: ExitStack, path: str) -> SharedObject | None:
+def _try_open(path: str) -> SharedObject | None:
     try:
-        return _open(stack, path)
+        return _open(path)
     except NotReadableError:
         return None
 

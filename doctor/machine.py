@@ -10,6 +10,8 @@ from doctor.facts import (
     Disk,
     Driver,
     DriverLibraries,
+    Environment,
+    Extensions,
     Gpus,
     HostCompiler,
     KernelModule,
@@ -42,6 +44,8 @@ class Machine:
     pythons: Pythons | Unknown
     packages: Packages | Unknown
     torch: Torch | Unknown
+    environment: Environment | Unknown
+    extensions: Extensions | Unknown
     data_set: DataSet | Unknown
 
     def known(self) -> dict[type, object]:
@@ -70,5 +74,7 @@ FIELD_OF_FACT: dict[type, str] = {
     Pythons: "pythons",
     Packages: "packages",
     Torch: "torch",
+    Environment: "environment",
+    Extensions: "extensions",
     DataSet: "data_set",
 }

@@ -96,6 +96,10 @@ class Recorder:
         """Measure room."""
         return self._keep("space", path, self._host.space(path))
 
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+        """Look into a shared object."""
+        return self._keep("binaries", path, self._host.inspect(path, libraries))
+
     def variable(self, name: str) -> str:
         """Read a variable."""
         value = self._host.variable(name)
@@ -191,6 +195,11 @@ class Replay:
         if not isinstance(row, list) or len(row) != 2 or not all(isinstance(size, int) for size in row):
             return None
         return row[0], row[1]
+
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002 — Host's signature
+        """Return what was in the shared object."""
+        row = self._of("binaries").get(path)
+        return row if isinstance(row, dict) else {"problem": "it was not recorded"}
 
     def variable(self, name: str) -> str:
         """Return the variable."""

@@ -13,7 +13,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+from doctor.inspect import NotReadableError, inspect
 
 MAX_TEXT = 1 << 20  # no file or output that a probe reads is longer; a hostile one is cut
 DEFAULT_TIMEOUT_S = 4.0
@@ -64,6 +66,9 @@ class Host(Protocol):
 
     def space(self, path: str) -> tuple[int, int] | None:
         """Return total and free bytes of the file system at `path`; None where that is unknown."""
+
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+        """Return what is in a shared object, compared with the libraries; `problem` where it is unreadable."""
 
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""
@@ -140,6 +145,13 @@ class LiveHost:
         except (OSError, ValueError):
             return None
         return usage.f_blocks * usage.f_frsize, usage.f_bavail * usage.f_frsize
+
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+        """Return what is in a shared object; reading it is all that happens to it."""
+        try:
+            return inspect(path, libraries)
+        except NotReadableError as why:
+            return {"problem": str(why)}
 
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""

@@ -7,17 +7,22 @@ from doctor.facts.base import GIB, Capability, Unknown, Version, dotted, dotted_
 from doctor.facts.build import CudaHome, HostCompiler, Toolkit
 from doctor.facts.data import DataSet
 from doctor.facts.driver import Driver, DriverLibraries, Gpu, Gpus, KernelModule, PciGpu, PciGpus
-from doctor.facts.python import Packages, Python, Pythons, Torch
+from doctor.facts.extension import Extension, Extensions
+from doctor.facts.python import Copy, Environment, Packages, Python, Pythons, Torch, TorchFiles
 from doctor.facts.system import Disk, Memory, System
 
 __all__ = (
     "GIB",
     "Capability",
+    "Copy",
     "CudaHome",
     "DataSet",
     "Disk",
     "Driver",
     "DriverLibraries",
+    "Environment",
+    "Extension",
+    "Extensions",
     "Gpu",
     "Gpus",
     "HostCompiler",
@@ -31,6 +36,7 @@ __all__ = (
     "System",
     "Toolkit",
     "Torch",
+    "TorchFiles",
     "Unknown",
     "Version",
     "dotted",
