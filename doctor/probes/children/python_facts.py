@@ -79,6 +79,7 @@ def torch_version_file() -> str:
 
 def environment(rows: "list[list[str]]") -> "dict[str, object]":
     """Return how the packages lie: twice, half, shadowed, from where."""
+    links = editable(rows)
     counts = {}  # type: dict[str, int]
     for row in rows:
         counts[row[0]] = counts.get(row[0], 0) + 1
@@ -91,11 +92,11 @@ def environment(rows: "list[list[str]]") -> "dict[str, object]":
         "conda": [name[:-5] for name in names(sys.prefix + "/conda-meta") if re.match(CONDA_PACKAGES, name)],
         "copies": [row for row in rows if counts[row[0]] > 1 or row[0].startswith("~") or row[3].endswith(".egg")],
         "torch": torch(rows),
-        "editable": editable(rows),
+        "editable": links,
         "here": os.getcwd(),  # noqa: PTH109
         "shadows": shadows(),
         "modules": [[name, folder] for name in ("mmcv", "tools") for folder in folders() if is_package(folder, name)],
-        "extensions": extensions(),
+        "extensions": extensions(links),
     }
 
 
@@ -148,26 +149,33 @@ def shadows() -> "list[str]":
     return [name for name in SHADOWING if os.path.isdir(os.path.join(here, name))]  # noqa: PTH112, PTH118
 
 
-def extensions() -> "list[list[str]]":
-    """Return package and path of the compiled extensions that this project's readers build, installed or not."""
-    places = []
-    for folder in folders():
-        if folder.endswith(("-packages", ".egg")) or folder == os.getcwd():  # noqa: PTH109
-            places.append((folder, "installed"))
-            places += [(os.path.join(folder, name), "installed") for name in PACKAGES_WITH_EXTENSIONS]  # noqa: PTH118
-            places += [(os.path.join(folder, name), "egg") for name in names(folder) if name.endswith(".egg")]  # noqa: PTH118
-    for place in FOLDERS_OF_A_CHECKOUT:
-        folder = os.path.join(os.getcwd(), place)  # noqa: PTH109, PTH118
-        places.append((os.path.normpath(folder), "checkout"))
-        if place.endswith("build"):
-            places += [(os.path.join(folder, name), "checkout") for name in names(folder) if name.startswith("lib")]  # noqa: PTH118
+def extensions(links: "list[list[str]]") -> "list[list[str]]":
+    """Return package, path and place of the compiled extensions that this project's readers build."""
     found = {}  # type: dict[str, list[str]]
-    for folder, how in places:
+    for folder, how in places(links):
+        pattern = r".+\.so$" if os.path.basename(os.path.dirname(folder)) == "ops" else NAMES_OF_EXTENSIONS  # noqa: PTH119, PTH120
         for name in names(folder):
-            if re.match(NAMES_OF_EXTENSIONS, name):
+            if re.match(pattern, name):
                 path = os.path.join(folder, name)  # noqa: PTH118
                 found.setdefault(path, [package_of(folder, name), path, how])
     return list(found.values())[:64]
+
+
+def places(links: "list[list[str]]") -> "list[tuple[str, str]]":
+    """Return the folders that may hold extensions, installed ones first, and what they are."""
+    found = []
+    for folder in folders() + [link[1] for link in links]:
+        found.append((folder, "installed"))
+        found += [(os.path.join(folder, name), "installed") for name in PACKAGES_WITH_EXTENSIONS]  # noqa: PTH118
+        operators = os.path.join(folder, "mmdet3d", "ops")  # noqa: PTH118
+        found += [(os.path.join(operators, name), "installed") for name in names(operators)]  # noqa: PTH118
+        found += [(os.path.join(folder, name), "egg") for name in names(folder) if name.endswith(".egg")]  # noqa: PTH118
+    for place in FOLDERS_OF_A_CHECKOUT:
+        folder = os.path.normpath(os.path.join(os.getcwd(), place))  # noqa: PTH109, PTH118
+        found.append((folder, "checkout"))
+        if place.endswith("build"):
+            found += [(os.path.join(folder, name), "checkout") for name in names(folder) if name.startswith("lib")]  # noqa: PTH118
+    return found
 
 
 def package_of(folder: str, name: str) -> str:
