@@ -73,19 +73,25 @@ def _recorded(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) ->
     """Judge a recorded machine."""
     replay = load(Path(options.replay))
     subject = replay.subject()
-    question = Question(python=subject.python, folder=subject.folder, dataroot=subject.dataroot)
+    question = Question(
+        python=subject.python, folder=subject.folder, dataroot=subject.dataroot, extensions=subject.extensions
+    )
     return consult(replay, question=question, goal=goal, rules=rules)
 
 
 def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Consultation:
     """Judge this machine; write down what was seen where `--record` asks for it."""
     live = LiveHost()
-    question = question_here(live, python=options.python, dataroot=options.dataroot, deep=options.deep)
+    question = question_here(
+        live, python=options.python, dataroot=options.dataroot, deep=options.deep, extensions=options.extension
+    )
     if not options.record:
         return consult(live, question=question, goal=goal, rules=rules)
     recorder = Recorder(live)
     told = consult(recorder, question=replace(question, deep=False), goal=goal, rules=rules)
-    path = recorder.save(Path(options.record), Subject(question.python, question.folder, question.dataroot))
+    path = recorder.save(
+        Path(options.record), Subject(question.python, question.folder, question.dataroot, question.extensions)
+    )
     words = "names, tokens, UUIDs and addresses are redacted; look before you send it"
     print(f"doctor: recorded in {path}; {words}", file=sys.stderr)  # noqa: T201 — this is the menu
     return told
@@ -162,7 +168,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--for", dest="goal", default="run", metavar="GOAL", help="run, build-ext, docker or recipe:NAME"
     )
-    parser.add_argument("--python", default="", metavar="PATH", help="judge the packages of this interpreter")
+    parser.add_argument(
+        "--python", default="", metavar="PATH", help="judge the packages of this interpreter or environment"
+    )
+    parser.add_argument(
+        "--extension", default=[], action="append", metavar="FILE", help="also look into this compiled extension (.so)"
+    )
     parser.add_argument("--dataroot", default="", metavar="DIR", help="also look at this nuScenes folder")
     parser.add_argument("--deep", action="store_true", help="import torch and try every GPU (seconds)")
     parser.add_argument("--strict", action="store_true", help="exit 1 where there is a warning")

@@ -72,19 +72,35 @@ def consult(
     return Consultation(diagnose(machine, rules, goal=goal or Goal(), stacks=stacks), advise(machine, stacks), stacks)
 
 
-def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: bool = False) -> Question:
+def question_here(
+    host: Host, *, python: str = "", dataroot: str = "", deep: bool = False, extensions: Sequence[str] = ()
+) -> Question:
     """Return what to look at on this machine.
 
-    The interpreter is the one asked for, else that of bevready's own environment, else the one that runs the doctor.
-    Raises UsageError where `python` is no program.
+    The interpreter is the one asked for, else that of bevready's own environment, else that of the active environment,
+    else the one that runs the doctor. Raises UsageError where `python` is no program, or an extension no file.
     """
     own = Path(host.variable("BEVREADY_VENV") or HOME / ".venv")
-    target = host.which(python) if python else str(own / "bin" / "python")
+    target = _named_python(host, python) if python else _python_here(host, own)
+    for extension in extensions:
+        if not host.access(extension).readable:
+            raise UsageError(f"--extension {extension}: not a file that can be read; name a shared object (.so)")
+    return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep, extensions=tuple(extensions))
+
+
+def _named_python(host: Host, words: str) -> str:
+    """Return the interpreter that `--python` names: a program, or the folder of an environment."""
+    target = host.which(words) or host.which(str(Path(words) / "bin" / "python"))
     if target is None:
-        raise UsageError(f"--python {python}: not an executable file; name an interpreter, as .venv/bin/python")
-    if not python and not host.access(target).exists:
-        target = host.own_python()
-    return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep)
+        raise UsageError(f"--python {words}: not an executable file; name an interpreter, as .venv/bin/python")
+    return target
+
+
+def _python_here(host: Host, own: Path) -> str:
+    """Return the interpreter of bevready's environment, of the active one (venv before conda), or the doctor's own."""
+    active = [Path(folder) for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if (folder := host.variable(name))]
+    paths = [str(folder / "bin" / "python") for folder in (own, *active)]
+    return next((path for path in paths if host.access(path).exists), host.own_python())
 
 
 def rules_named(words: str) -> tuple[Rule, ...]:

@@ -13,7 +13,7 @@ import re
 import socket
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,11 +42,12 @@ class RecordingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the recorded look was about: the interpreter, the checkout and the data set folder."""
+    """What the recorded look was about: the interpreter, the checkout, the data set, extensions named by hand."""
 
     python: str
     folder: str
     dataroot: str = ""
+    extensions: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -121,7 +122,7 @@ class Recorder:
             "provenance": "written by doctor --record",
             "own_python": self.own_python(),
             "machine": self.machine(),
-            "subject": {"python": subject.python, "folder": subject.folder, "dataroot": subject.dataroot},
+            "subject": asdict(subject),
             **{kind: dict(sorted(rows.items())) for kind, rows in sorted(self._kept.items())},
         }
         text = redact(json.dumps(document, indent=1, ensure_ascii=False), _own_names())
@@ -217,7 +218,9 @@ class Replay:
         """Return what the recorded look was about."""
         row = self._of("subject")
         python, folder = str(row.get("python") or self.own_python()), str(row.get("folder") or "/")
-        return Subject(python, folder, str(row.get("dataroot") or ""))
+        named = row.get("extensions")
+        extensions = tuple(map(str, named)) if isinstance(named, list) else ()
+        return Subject(python, folder, str(row.get("dataroot") or ""), extensions)
 
     def _of(self, kind: str) -> dict[str, Any]:
         rows = self._document.get(kind)

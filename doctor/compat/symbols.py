@@ -10,32 +10,41 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from doctor.facts import dotted
+from doctor.words import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from doctor.facts import Version
+
 AS_OF = "2026-11"
-TORCH = re.compile(r"_Z(?:T[ISV])?N[KVRO]*(?:2at|3c10|5torch|6caffe2|5cudnn)|_Z[0-9]+TH[PC]", re.ASCII)
+TORCH = re.compile(r"_Z(?:T[ISV])?N[KVRO]*(?:2at|3c10|4c10d|5torch|6caffe2)|_Z[0-9]+TH[PC]", re.ASCII)
 PYBIND = re.compile(r"_Z(?:T[ISV])?N[KVRO]*8pybind11", re.ASCII)
 OWN_FUNCTION = re.compile(r"_Z(?:N[KVRO]*)?([0-9]{1,3})([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
-OLD_STRING = re.compile(r"RKSs|NSs|(?<![A-Za-z])Ss|[_iPKcjmRbld]Ss", re.ASCII)
+OLD_STRING = re.compile(r"[EKRO_Pcjmblid]Ss")
 NEW_STRING = re.compile(r"cxx1112basic_string")
 
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """A pattern, and the torch that the extension was compiled for."""
+    """A pattern that only torch from `since` on and before `until` has in its names, and where that is written."""
 
     pattern: str
-    compiled_for: str
+    since: Version | None
+    until: Version | None
+    source: str
 
 
 CLUES = (
-    Clue(r"3c10(?:4cuda9SetDeviceEab|4cuda9SetDeviceEa)", "torch 2.3 or newer"),
-    Clue(r"4cuda9SetDeviceEi", "a torch before 2.3"),
-    Clue(r"c1016SymIntArrayRef|c107SymBool|6SymInt|7SymBool", "a newer torch (1.13 or later, with symbolic sizes)"),
-    Clue(r"St8optional|St17basic_string_view", "a newer torch (2.4 or later, with std::optional)"),
-    Clue(r"c108optional", "an older torch (before c10::optional became std::optional)"),
-    Clue(r"THCudaMalloc|THCState|2at13cuda16getTHC|THCudaCheck", "a torch before 1.11 (with THC)"),
+    Clue(r"4cuda9SetDeviceEi", None, (2, 3), "Dao-AILab/flash-attention issue 919"),
+    Clue(r"4cuda9SetDeviceEa", (2, 3), None, "the same; later releases take a second argument"),
+    Clue(r"(?:3c10|S[0-9A-Z]*_)8optionalI", None, (2, 3), "commit of 2023-11-29: c10::optional names std::optional"),
+    Clue(r"St8optionalI", (2, 2), None, "the same"),
+    Clue(r"3c104impl3cow23materialize_cow_storage", None, (2, 13), "pytorch/pytorch issue 187727"),
+    Clue(r"7SymBool", (2, 1), None, "symbolic sizes: public threads"),
+    Clue(r"6SymInt", (1, 13), None, "symbolic sizes: public threads"),
+    Clue(r"THCudaMalloc|THCState|THCudaCheck|getTHCState", None, (1, 11), "THC was removed in 1.11"),
 )
 
 
@@ -53,14 +62,21 @@ def own_function(name: str) -> str | None:
     return found[2][:length] if 0 < length <= len(found[2]) else None
 
 
-def compiled_for(missing: Iterable[str], *, torch_has_cxx11_abi: bool | None) -> str:
-    """Return for which torch an extension that lacks these symbols was compiled, as far as they tell."""
+def compiled_for(missing: Iterable[str], *, torch: Version, cxx11_abi: bool | None) -> str:
+    """Return for which torch an extension that lacks these symbols was compiled, as far as they tell.
+
+    `torch` and `cxx11_abi` are those of the installed one; None where its ABI is not known.
+    """
     names = [name for name in missing if is_torch_symbol(name)]
-    if torch_has_cxx11_abi is not True and any(NEW_STRING.search(name) for name in names):
+    if cxx11_abi is not True and any(NEW_STRING.search(name) for name in names):
         return "a torch with the C++11 ABI of std::string; the installed one has the old ABI"
-    if torch_has_cxx11_abi is not False and any(OLD_STRING.search(name) for name in names):
+    if cxx11_abi is not False and any(OLD_STRING.search(name) for name in names):
         return "a torch with the old ABI of std::string; the installed one has the C++11 ABI"
     for clue in CLUES:
-        if any(re.search(clue.pattern, name) for name in names):
-            return clue.compiled_for
+        if not any(re.search(clue.pattern, name) for name in names):
+            continue
+        if clue.since and torch < clue.since:
+            return say("torch {version} or newer", version=dotted(clue.since))
+        if clue.until and torch >= clue.until:
+            return say("a torch before {version}", version=dotted(clue.until))
     return "another torch"

@@ -44,14 +44,15 @@ def belongs_to_torch(extensions: Extensions, torch: Torch, packages: Packages) -
         lost = [name for name in extension.missing if is_torch_symbol(name)]
         if not lost:
             continue
-        abi = cxx11_abi(parse_version(torch.version), torch.cuda)
+        release = parse_version(torch.version)
+        abi = cxx11_abi(release, torch.cuda)
         return Finding(
             saw=say(
                 "{file} asks for {symbol}, which torch {version} does not have: it was compiled for {other}",
                 file=extension.path,
                 symbol=lost[0],
                 version=torch.version,
-                other=say(compiled_for(lost, torch_has_cxx11_abi=abi)),
+                other=compiled_for(lost, torch=release, cxx11_abi=abi),
             ),
             expected=say("symbols of torch {version} only", version=torch.version),
             fix=(say(REBUILD, package=extension.package), OURS),
@@ -84,7 +85,7 @@ def covers_gpus(extensions: Extensions, gpus: Gpus, packages: Packages) -> Findi
     capability = next(g.capability for g in gpus.found if str(g) == gpu)
     return Finding(
         saw=say("{file} carries {archs}; {gpu} gets none of it", **words),
-        expected=say("code of its major version, or PTX"),
+        expected="code of its major version, or PTX",
         fix=(
             f"export TORCH_CUDA_ARCH_LIST={dotted(capability)} # before building it again",
             say(REBUILD, package=extension.package),
