@@ -262,9 +262,9 @@ def _open(path: str) -> SharedObject:
     try:
         with Path(path).open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # freed with the last view of it
-        return SharedObject(memoryview(data))
     except (OSError, ValueError) as why:
         raise NotReadableError(f"it cannot be read: {why}") from why
+    return SharedObject(memoryview(data))
 
 
 def _try_open(path: str) -> SharedObject | None:

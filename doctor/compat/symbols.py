@@ -23,6 +23,7 @@ TORCH = re.compile(r"_Z(?:T[ISV])?N[KVRO]*(?:2at|3c10|4c10d|5torch|6caffe2)|_Z[0
 PYBIND = re.compile(r"_Z(?:T[ISV])?N[KVRO]*8pybind11", re.ASCII)
 OWN_FUNCTION = re.compile(r"_Z(?:N[KVRO]*)?([0-9]{1,3})([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
 OLD_STRING = re.compile(r"[EKRO_Pcjmblid]Ss")
+CUDA_SPACE = re.compile(r"(?:3c10|2at|5torch)4cuda")
 NEW_STRING = re.compile(r"cxx1112basic_string")
 
 
@@ -62,12 +63,15 @@ def own_function(name: str) -> str | None:
     return found[2][:length] if 0 < length <= len(found[2]) else None
 
 
-def compiled_for(missing: Iterable[str], *, torch: Version, cxx11_abi: bool | None) -> str:
+def compiled_for(missing: Iterable[str], *, torch: Version, cuda: bool, cxx11_abi: bool | None) -> str:
     """Return for which torch an extension that lacks these symbols was compiled, as far as they tell.
 
-    `torch` and `cxx11_abi` are those of the installed one; None where its ABI is not known.
+    `torch`, `cuda` and `cxx11_abi` are of the installed one: its release, whether it is a CUDA build, and its ABI, None
+    where that is not known.
     """
     names = [name for name in missing if is_torch_symbol(name)]
+    if not cuda and any(CUDA_SPACE.search(name) for name in names):
+        return "a CUDA build of torch; the installed one is for the CPU only"
     if cxx11_abi is not True and any(NEW_STRING.search(name) for name in names):
         return "a torch with the C++11 ABI of std::string; the installed one has the old ABI"
     if cxx11_abi is not False and any(OLD_STRING.search(name) for name in names):

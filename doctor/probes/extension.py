@@ -79,6 +79,8 @@ def _libraries_of_torch(environment: Environment | Unknown) -> tuple[str, ...]:
     """Return the files that define torch's symbols, those asked most often first."""
     if isinstance(environment, Unknown) or environment.torch is None:
         return ()
+    if not set(LIBRARIES[:2]) <= set(environment.torch.libraries):
+        return ()  # conda-forge keeps them elsewhere: nothing to compare with
     folder = f"{environment.torch.folder}/lib"
     return tuple(f"{folder}/{name}" for name in (*LIBRARIES, *MORE_LIBRARIES) if name in environment.torch.libraries)
 

@@ -52,7 +52,7 @@ def belongs_to_torch(extensions: Extensions, torch: Torch, packages: Packages) -
                 file=extension.path,
                 symbol=lost[0],
                 version=torch.version,
-                other=compiled_for(lost, torch=release, cxx11_abi=abi),
+                other=compiled_for(lost, torch=release, cuda=torch.cuda is not None, cxx11_abi=abi),
             ),
             expected=say("symbols of torch {version} only", version=torch.version),
             fix=(say(REBUILD, package=extension.package), OURS),

@@ -12,7 +12,7 @@ AGAIN = "pip install --force-reinstall --no-cache-dir torch=={version}"
 def torch_is_whole(environment: Environment, packages: Packages, torch: Torch | Unknown) -> Finding | None:
     """An installation that was cut short keeps its metadata: pip says installed, and the import fails."""
     version = packages.of("torch")
-    if version is None or environment.torch is None:
+    if version is None or environment.torch is None or environment.conda:  # conda-forge's lie in the prefix's lib/
         return None
     gone = _missing_files(environment.torch, cuda=isinstance(torch, Torch) and torch.cuda is not None)
     if not gone:
