@@ -25,6 +25,13 @@ REBUILD = (
     "build it again for this torch: pip uninstall -y {package}; rm -rf build *.egg-info; "
     "pip install --no-cache-dir --no-build-isolation -v ."
 )
+AGAIN = "pip install --force-reinstall --no-deps --no-cache-dir --no-build-isolation {package}"
+COMES_BY_PIP = {
+    "flash_attn_2_cuda": "flash-attn",
+    "flash_attn_3_cuda": "flash-attn-3",
+    "torchvision": "torchvision",
+    "xformers": "xformers",
+}
 OURS = "or ./bevready build-ext: bevready's own operator needs none of it"
 KNOWN_LIBRARY = re.compile(
     r"(lib(c10|torch|caffe2|shm|cud|cu[a-z]+|nv[a-z]|nccl|stdc|gcc|gomp|c|m|pthread|dl|rt|python)[^/]*|ld-[^/]*)"
@@ -55,7 +62,7 @@ def belongs_to_torch(extensions: Extensions, torch: Torch, packages: Packages) -
                 other=compiled_for(lost, torch=release, cuda=torch.cuda is not None, cxx11_abi=abi),
             ),
             expected=say("symbols of torch {version} only", version=torch.version),
-            fix=(say(REBUILD, package=extension.package), OURS),
+            fix=(_rebuild(extension), OURS),
             severity=_weight(extension),
             evidence=tuple(lost[:8]),
         )
@@ -88,7 +95,7 @@ def covers_gpus(extensions: Extensions, gpus: Gpus, packages: Packages) -> Findi
         expected="code of its major version, or PTX",
         fix=(
             f"export TORCH_CUDA_ARCH_LIST={dotted(capability)} # before building it again",
-            say(REBUILD, package=extension.package),
+            _rebuild(extension),
             OURS,
         ),
         severity=_weight(extension),
@@ -110,7 +117,7 @@ def has_its_kernels(extensions: Extensions, torch: Torch, gpus: Gpus | Unknown, 
             expected="both halves, C++ and CUDA",
             fix=(
                 "export FORCE_CUDA=1 MMCV_WITH_OPS=1 # and TORCH_CUDA_ARCH_LIST where no GPU is visible",
-                say(REBUILD, package=extension.package),
+                _rebuild(extension),
                 OURS,
             ),
             severity=_weight(extension),
@@ -192,7 +199,7 @@ def is_for_this_python(extensions: Extensions, packages: Packages) -> Finding | 
                 version=dotted(packages.version),
             ),
             expected=say("a file for Python {version}", version=dotted(packages.version[:2])),
-            fix=(say(REBUILD, package=extension.package), OURS),
+            fix=(_rebuild(extension), OURS),
             severity=_weight(extension),
         )
     return None
@@ -233,7 +240,7 @@ def uses_torch_cuda(extensions: Extensions, torch: Torch, packages: Packages) ->
                 cuda=dotted(torch.cuda),
             ),
             expected=say("CUDA {major} in both", major=torch.cuda[0]),
-            fix=(say(REBUILD, package=extension.package), OURS),
+            fix=(_rebuild(extension), OURS),
             severity=_weight(extension),
         )
     return None
@@ -256,7 +263,7 @@ def can_be_read(extensions: Extensions, system: System | Unknown) -> Finding | N
                 machine=machine,
             ),
             expected="a shared object for this CPU",
-            fix=(say(REBUILD, package=extension.package),),
+            fix=(_rebuild(extension),),
             severity=_weight(extension),
         )
     return None
@@ -270,6 +277,12 @@ def _loadable(extensions: Extensions, packages: Packages) -> list[Extension]:
 def _weight(extension: Extension) -> Severity:
     """Return how bad it is: what lies in a checkout may be a leftover that nothing imports."""
     return "warning" if extension.place == "checkout" else "problem"
+
+
+def _rebuild(extension: Extension) -> str:
+    """Return how to make the extension anew: from the index where it comes from there, else from its sources."""
+    name = COMES_BY_PIP.get(extension.package)
+    return say(AGAIN, package=name) if name else say(REBUILD, package=extension.package)
 
 
 def _is_closed(extension: Extension) -> bool:
