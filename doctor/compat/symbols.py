@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 AS_OF = "2026-11"
 TORCH = re.compile(r"_Z(?:T[ISV])?N[KVRO]*(?:2at|3c10|4c10d|5torch|6caffe2)|_Z[0-9]+TH[PC]", re.ASCII)
 PYBIND = re.compile(r"_Z(?:T[ISV])?N[KVRO]*8pybind11", re.ASCII)
-OWN_FUNCTION = re.compile(r"_Z(?:N[KVRO]*)?([0-9]{1,3})([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
+OWN_FUNCTION = re.compile(r"_Z(N[KVRO]*)?(?=[0-9])", re.ASCII)
+PART = re.compile(r"([0-9]{1,3})([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
 OLD_STRING = re.compile(r"[EKRO_Pcjmblid]Ss")
 CUDA_SPACE = re.compile(r"(?:3c10|2at|5torch)4cuda")
 NEW_STRING = re.compile(r"cxx1112basic_string")
@@ -59,8 +60,13 @@ def own_function(name: str) -> str | None:
     found = OWN_FUNCTION.match(name)
     if found is None or is_torch_symbol(name) or PYBIND.match(name):
         return None
-    length = int(found[1])
-    return found[2][:length] if 0 < length <= len(found[2]) else None
+    words, rest = [], name[found.end() :]
+    while (part := PART.match(rest)) and 0 < int(part[1]) <= len(part[2]):
+        words.append(part[2][: int(part[1])])
+        rest = rest[part.end(1) + int(part[1]) :]
+        if not found[1]:
+            break
+    return "::".join(words) or None
 
 
 def compiled_for(missing: Iterable[str], *, torch: Version, cuda: bool, cxx11_abi: bool | None) -> str:

@@ -53,6 +53,10 @@ class Extensions:
         """Return the extensions of a package."""
         return tuple(extension for extension in self.found if extension.package == package)
 
+    def loadable(self, python: Version) -> tuple[Extension, ...]:
+        """Return the extensions that this Python would load, as far as their file names tell."""
+        return tuple(extension for extension in self.found if extension.loads_in(python))
+
     def __str__(self) -> str:
         """Return one line."""
         return "extensions: " + (", ".join(extension.package for extension in self.found) or "none")

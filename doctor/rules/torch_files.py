@@ -106,7 +106,8 @@ def _missing_files(torch: TorchFiles, *, cuda: bool) -> list[str]:
         return ["torch/"]
     gone = [] if "__init__.py" in torch.files else ["torch/__init__.py"]
     gone += [] if any(file.startswith("_C.") for file in torch.files) else ["torch/_C.*.so"]
-    wanted = (*ALWAYS, "libc10_cuda.so", "libtorch_cuda.so") if cuda else ALWAYS
+    halves = "libtorch_cuda_cu.so" in torch.libraries
+    wanted = (*ALWAYS, "libc10_cuda.so", *(() if halves else ("libtorch_cuda.so",))) if cuda else ALWAYS
     return gone + [f"torch/lib/{name}" for name in wanted if name not in torch.libraries]
 
 
