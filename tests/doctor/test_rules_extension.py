@@ -74,7 +74,7 @@ class TestSymbols:
         [
             (OWN, "ms_deform_attn_cuda_forward"),
             (
-                "_ZN10detectron227ROIAlignRotated_forward_cudaERKN2at6TensorE",
+                "_ZN10detectron228ROIAlignRotated_forward_cudaERKN2at6TensorE",
                 "detectron2::ROIAlignRotated_forward_cuda",
             ),
             ("_ZN8pybind1112error_scopeC1Ev", None),

@@ -181,6 +181,8 @@ def places(links: "list[list[str]]") -> "list[tuple[str, str]]":
 def package_of(folder: str, name: str) -> str:
     """Return the package that an extension belongs to: its own name, or for `_ext` and `_C` its folder's."""
     stem = name.split(".", maxsplit=1)[0]
+    if os.path.basename(os.path.dirname(folder)) == "ops":  # noqa: PTH119, PTH120
+        return "mmdet3d"
     return os.path.basename(folder) if stem in {"_ext", "_C", "core_cc"} else stem  # noqa: PTH119
 
 
