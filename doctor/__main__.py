@@ -115,12 +115,14 @@ def _print_told(told: Consultation, options: argparse.Namespace) -> int:
 def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Consultation:
     """Judge this machine; write down what was seen where `--record` asks for it."""
     live = LiveHost()
-    question = question_here(live, python=options.python, dataroot=options.dataroot, deep=options.deep)
+    question = question_here(
+        live, python=options.python, dataroot=options.dataroot, deep=options.deep, extensions=options.extension
+    )
     if not options.record:
         return consult(live, question=question, goal=goal, rules=rules)
     recorder = Recorder(live)
     told = consult(recorder, question=replace(question, deep=False), goal=goal, rules=rules)
-    subject = Subject(question.python, question.folder, question.dataroot)
+    subject = Subject(question.python, question.folder, question.dataroot, question.extensions)
     path = recorder.save(Path(options.record), subject, redacted=not options.no_redact)
     words = "recorded in {path}; names, tokens, UUIDs and addresses are redacted; look before you send it"
     if options.no_redact:

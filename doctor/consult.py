@@ -79,24 +79,41 @@ def own_environment(host: Host) -> Path:
     return Path(host.variable("BEVREADY_VENV") or HOME / ".venv")
 
 
-def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: bool = False) -> Question:
+def question_here(
+    host: Host, *, python: str = "", dataroot: str = "", deep: bool = False, extensions: Sequence[str] = ()
+) -> Question:
     """Return what to look at on this machine.
 
-    The interpreter is the one asked for, else that of bevready's own environment, else the one that runs the doctor.
-    The data set folder is the one asked for, else data/nuscenes of the checkout where there is one.
-    Raises UsageError where `python` is no program.
+    The interpreter is the one asked for, else that of bevready's own environment, else that of the active environment,
+    else the one that runs the doctor. The data set folder is the one asked for, else data/nuscenes of the checkout
+    where there is one. Raises UsageError where `python` is no program, or an extension no file.
     """
     own = own_environment(host)
-    target = host.which(python) if python else str(own / "bin" / "python")
-    if target is None:
-        words = "--python {python}: not an executable file; name an interpreter, as .venv/bin/python"
-        raise UsageError(say(words, python=python))
-    if not python and not host.access(target).exists:
-        target = host.own_python()
+    target = _named_python(host, python) if python else _python_here(host, own)
+    for extension in extensions:
+        if not host.access(extension).readable:
+            words = "--extension {file}: not a file that can be read; name a shared object (.so)"
+            raise UsageError(say(words, file=extension))
     usual = str(HOME / "data" / "nuscenes")
     if not dataroot and host.access(usual).exists:
         dataroot = usual
-    return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep)
+    return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep, extensions=tuple(extensions))
+
+
+def _named_python(host: Host, named: str) -> str:
+    """Return the interpreter that `--python` names: a program, or the folder of an environment."""
+    target = host.which(named) or host.which(str(Path(named) / "bin" / "python"))
+    if target is None:
+        words = "--python {python}: not an executable file; name an interpreter, as .venv/bin/python"
+        raise UsageError(say(words, python=named))
+    return target
+
+
+def _python_here(host: Host, own: Path) -> str:
+    """Return the interpreter of bevready's environment, of the active one (venv before conda), or the doctor's own."""
+    active = [Path(folder) for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if (folder := host.variable(name))]
+    paths = [str(folder / "bin" / "python") for folder in (own, *active)]
+    return next((path for path in paths if host.access(path).exists), host.own_python())
 
 
 def replay_of_this_machine() -> Replay:
@@ -105,13 +122,16 @@ def replay_of_this_machine() -> Replay:
     question = question_here(live)
     recorder = Recorder(live)
     examine(recorder, question)
-    return Replay(recorder.document(Subject(question.python, question.folder, question.dataroot)))
+    subject = Subject(question.python, question.folder, question.dataroot, question.extensions)
+    return Replay(recorder.document(subject))
 
 
 def consult_recorded(replay: Replay, *, goal: Goal | None = None, rules: Sequence[Rule] = ALL_RULES) -> Consultation:
     """Judge a recorded machine."""
     subject = replay.subject()
-    question = Question(python=subject.python, folder=subject.folder, dataroot=subject.dataroot)
+    question = Question(
+        python=subject.python, folder=subject.folder, dataroot=subject.dataroot, extensions=subject.extensions
+    )
     return consult(replay, question=question, goal=goal, rules=rules)
 
 

@@ -11,6 +11,8 @@ from doctor.facts import (
     Disk,
     Driver,
     DriverLibraries,
+    Environment,
+    Extensions,
     Gpus,
     HostCompiler,
     KernelModule,
@@ -43,6 +45,8 @@ class Machine:
     pythons: Pythons | Unknown
     packages: Packages | Unknown
     torch: Torch | Unknown
+    environment: Environment | Unknown
+    extensions: Extensions | Unknown
     data_set: DataSet | Unknown
     coco: Coco | Unknown
 
@@ -72,6 +76,8 @@ FIELD_OF_FACT: dict[type, str] = {
     Pythons: "pythons",
     Packages: "packages",
     Torch: "torch",
+    Environment: "environment",
+    Extensions: "extensions",
     DataSet: "data_set",
     Coco: "coco",
 }

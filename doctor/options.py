@@ -57,7 +57,12 @@ def parser() -> argparse.ArgumentParser:
 def _add_questions(made: argparse.ArgumentParser) -> None:
     """Add what to look at and how to judge it."""
     made.add_argument("--for", dest="goal", default="run", metavar="GOAL", help="run, build-ext, docker or recipe:NAME")
-    made.add_argument("--python", default="", metavar="PATH", help="judge the packages of this interpreter")
+    made.add_argument(
+        "--python", default="", metavar="PATH", help="judge the packages of this interpreter or environment"
+    )
+    made.add_argument(
+        "--extension", default=[], action="append", metavar="FILE", help="also look into this compiled extension (.so)"
+    )
     made.add_argument("--dataroot", default="", metavar="DIR", help="look at this data set folder (else data/nuscenes)")
     made.add_argument("--deep", action="store_true", help="import torch and try every GPU (seconds)")
     made.add_argument("--strict", action="store_true", help="exit 1 where there is a warning")

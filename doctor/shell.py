@@ -14,7 +14,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from doctor.inspect import NotReadableError, inspect
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -73,6 +75,9 @@ class Host(Protocol):
 
     def space(self, path: str) -> tuple[int, int] | None:
         """Return total and free bytes of the file system at `path`; None where that is unknown."""
+
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+        """Return what is in a shared object, compared with the libraries; `problem` where it is unreadable."""
 
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""
@@ -164,6 +169,13 @@ class LiveHost:
         except (OSError, ValueError):
             return None
         return usage.f_blocks * usage.f_frsize, usage.f_bavail * usage.f_frsize
+
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+        """Return what is in a shared object; reading it is all that happens to it."""
+        try:
+            return inspect(path, libraries)
+        except NotReadableError as why:
+            return {"problem": str(why)}
 
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""

@@ -7,18 +7,23 @@ from doctor.facts.base import GIB, Capability, Unknown, Version, dotted, dotted_
 from doctor.facts.build import CudaHome, HostCompiler, Toolkit
 from doctor.facts.data import Coco, DataSet, Infos, Tables
 from doctor.facts.driver import Driver, DriverLibraries, Gpu, Gpus, KernelModule, PciGpu, PciGpus
-from doctor.facts.python import Packages, Python, Pythons, Torch
+from doctor.facts.extension import Extension, Extensions
+from doctor.facts.python import Copy, Environment, Packages, Python, Pythons, Torch, TorchFiles
 from doctor.facts.system import Disk, Memory, System
 
 __all__ = (
     "GIB",
     "Capability",
     "Coco",
+    "Copy",
     "CudaHome",
     "DataSet",
     "Disk",
     "Driver",
     "DriverLibraries",
+    "Environment",
+    "Extension",
+    "Extensions",
     "Gpu",
     "Gpus",
     "HostCompiler",
@@ -34,6 +39,7 @@ __all__ = (
     "Tables",
     "Toolkit",
     "Torch",
+    "TorchFiles",
     "Unknown",
     "Version",
     "dotted",

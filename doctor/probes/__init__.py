@@ -13,7 +13,7 @@ from doctor.machine import Machine
 from doctor.probes.data import probe_data
 from doctor.probes.driver import probe_driver
 from doctor.probes.pci import probe_kernel_module, probe_pci
-from doctor.probes.python import IMPORT_TIMEOUT_S, probe_packages, probe_pythons
+from doctor.probes.python import IMPORT_TIMEOUT_S, probe_python, probe_pythons
 from doctor.probes.system import probe_disk, probe_memory, probe_system
 from doctor.probes.toolchain import probe_compiler, probe_cuda_home, probe_toolkit
 from doctor.words import say
@@ -26,12 +26,16 @@ PATIENCE_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What to look at: the interpreter under examination, the checkout, a data set folder, and how far to go."""
+    """What to look at: the interpreter under examination, the checkout, a data set folder, and how far to go.
+
+    `extensions` are shared objects named by hand.
+    """
 
     python: str
     folder: str
     dataroot: str = ""
     deep: bool = False
+    extensions: tuple[str, ...] = ()
 
 
 Probe = Callable[[], tuple[object, ...]]
@@ -50,7 +54,10 @@ def examine(host: Host, question: Question) -> Machine:
         (("cuda_home",), lambda: (probe_cuda_home(host),)),
         (("host_compiler",), lambda: (probe_compiler(host),)),
         (("pythons",), lambda: (probe_pythons(host),)),
-        (("packages", "torch"), lambda: probe_packages(host, question.python, deep=question.deep)),
+        (
+            ("packages", "torch", "environment", "extensions"),
+            lambda: probe_python(host, question.python, deep=question.deep, asked=question.extensions),
+        ),
         (("data_set", "coco"), lambda: probe_data(host, question.dataroot)),
     )
     patience_s = PATIENCE_S + (IMPORT_TIMEOUT_S if question.deep else 0)

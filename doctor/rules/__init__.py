@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from doctor.rules import compiler, container, data, driver, stack, toolkit, torch
+from doctor.rules import (
+    compiler,
+    container,
+    data,
+    driver,
+    environment,
+    extension,
+    extension_files,
+    packages,
+    stack,
+    toolkit,
+    torch,
+    torch_files,
+)
 
 if TYPE_CHECKING:
     from doctor.finding import Rule
@@ -14,6 +27,11 @@ ALL_RULES: tuple[Rule, ...] = (
     *container.RULES,
     *stack.RULES,
     *torch.RULES,
+    *torch_files.RULES,
+    *packages.RULES,
+    *environment.RULES,
+    *extension.RULES,
+    *extension_files.RULES,
     *compiler.RULES,
     *toolkit.RULES,
     *data.RULES,

@@ -14,7 +14,7 @@ import pytest
 
 from doctor.facts import Driver, DriverLibraries, Gpu, Gpus, Unknown
 from doctor.probes.driver import probe_driver
-from doctor.probes.python import probe_packages
+from doctor.probes.python import probe_python
 from doctor.shell import LiveHost
 
 NVML = """
@@ -130,7 +130,7 @@ def fake_environment(folder: Path, torch: str) -> str:
 class TestPackages:
     def test_are_read_without_importing_any(self, tmp_path: Path) -> None:
         python = fake_environment(tmp_path / "venv", "raise SystemExit('imported')")
-        packages, torch = probe_packages(LiveHost(), python, deep=False)
+        packages, torch = probe_python(LiveHost(), python, deep=False)[:2]
         assert not isinstance(packages, Unknown)
         assert packages.found == (("nuscenes-devkit", "1.2.0"), ("old-style", "1.0"), ("torch", "2.11.0+cu130"))
         assert not isinstance(torch, Unknown)
@@ -138,16 +138,16 @@ class TestPackages:
 
     def test_deep_quotes_why_torch_does_not_import(self, tmp_path: Path) -> None:
         python = fake_environment(tmp_path / "venv", "raise ImportError('libcudart.so.13: cannot open')")
-        _, torch = probe_packages(LiveHost(), python, deep=True)
+        _, torch = probe_python(LiveHost(), python, deep=True)[:2]
         assert not isinstance(torch, Unknown)
         assert (torch.imported, torch.import_error) == (False, "ImportError: libcudart.so.13: cannot open")
 
     def test_deep_survives_a_torch_that_ends_the_process(self, tmp_path: Path) -> None:
         python = fake_environment(tmp_path / "venv", "import os; os.abort()")
-        _, torch = probe_packages(LiveHost(), python, deep=True)
+        _, torch = probe_python(LiveHost(), python, deep=True)[:2]
         assert not isinstance(torch, Unknown)
         assert (torch.imported, torch.import_error) == (False, "exit -6")
 
     def test_an_interpreter_that_does_not_answer(self) -> None:
-        packages, torch = probe_packages(LiveHost(), "/bin/false", deep=False)
+        packages, torch = probe_python(LiveHost(), "/bin/false", deep=False)[:2]
         assert packages == torch == Unknown("/bin/false does not answer: exit 1", looked=False)
