@@ -23,6 +23,9 @@ from doctor.consult import (
 )
 from doctor.diff import compare
 from doctor.fix import plan
+from doctor.logs.explain import explain
+from doctor.logs.here import here
+from doctor.logs.read import read_log
 from doctor.mend import mend
 from doctor.options import parser
 from doctor.record import Recorder, RecordingError, Subject, load
@@ -66,6 +69,8 @@ def _asked(options: argparse.Namespace) -> int:
     """Do what the first word asks for."""
     if options.what == "why":
         return _why(options)
+    if options.what == "explain":
+        return _explain(options)
     if options.what == "diff":
         return _diff(options)
     if options.names:
@@ -80,19 +85,33 @@ def _asked(options: argparse.Namespace) -> int:
     return _list(options) if options.list else _judge(options)
 
 
-def _judge(options: argparse.Namespace) -> int:
-    rules, goal = rules_named(options.only), goal_named(options.goal)
-    if options.replay:
-        told = consult_recorded(load(Path(options.replay)), goal=goal, rules=rules)
+def _explain(options: argparse.Namespace) -> int:
+    """Name the root cause in a log; add what this machine (or the recorded one) knows of it."""
+    if len(options.names) != 1:
+        raise UsageError("explain: name one log file, or - for standard input: python3 -m doctor explain build.log")
+    try:
+        told = explain(read_log(options.names[0]))
+    except OSError as why:
+        words = "explain: {file}: {problem}; name a log file, or - for standard input"
+        raise UsageError(say(words, file=options.names[0], problem=why.strerror or str(why))) from why
+    code = HEALTHY if told.cause else COULD_NOT_LOOK
+    joined = here(told.cause, _consulted(options)) if told.cause and not options.alone else ()
+    if options.json:
+        _print(render.explanation_as_json(told, joined, exit_code=code, language=options.lang))
     else:
-        told = _seen(options, goal, rules)
+        _print_lines(render.explanation(told, joined, language=options.lang))
+    return code
+
+
+def _judge(options: argparse.Namespace) -> int:
+    told = _consulted(options)
     if options.what == "stack":
         return _print_stack(told.advice, options)
     if options.fix:
         mended = _mend(told.diagnosis, options)
         if mended is not None:
             return mended
-        told = _seen(options, goal, rules)
+        told = _consulted(options)
     return _print_told(told, options)
 
 
@@ -110,6 +129,14 @@ def _print_told(told: Consultation, options: argparse.Namespace) -> int:
     else:
         _print_lines(render.terminal(diagnosis, advice, language=language))
     return code
+
+
+def _consulted(options: argparse.Namespace) -> Consultation:
+    """Judge this machine, or the recorded one."""
+    rules, goal = rules_named(options.only), goal_named(options.goal)
+    if options.replay:
+        return consult_recorded(load(Path(options.replay)), goal=goal, rules=rules)
+    return _seen(options, goal, rules)
 
 
 def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Consultation:

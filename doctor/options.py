@@ -8,16 +8,18 @@ from typing import NoReturn
 
 from doctor.words import LANGUAGES
 
-COMMANDS = ("stack", "why", "diff")
+COMMANDS = ("stack", "explain", "why", "diff")
 BAD_INPUT = 2
 EPILOG = """\
 words:
   python3 -m doctor                       what is wrong here, and what to type
   python3 -m doctor stack                 the name of the pinned stack that fits, for scripts
+  python3 -m doctor explain FILE          the root cause in a log of a build, installation or run; - is stdin
   python3 -m doctor why CODE              one check in full: why it matters, what it needs, what it may say
   python3 -m doctor diff A B              what differs between two recorded machines; `live` is this one
 
 examples:
+  make 2>&1 | tee build.log; python3 -m doctor explain build.log   why a build failed, also in Chinese: --lang zh
   python3 -m doctor --for build-ext       the same, before compiling the extension
   python3 -m doctor --python ~/other/bin/python   judge another environment's packages
   python3 -m doctor --record machine      write what was seen to machine/, redacted: attach it to an issue
@@ -25,6 +27,7 @@ examples:
   python3 -m doctor --issue > issue.md    the text of an issue, redacted, with room to say what happened
 
 exit codes: 0 healthy, 1 warnings under --strict, 2 problems or bad input, 3 could not look;
+            of explain: 0 the cause is named, 3 nothing known is in the log, 2 bad input
             of diff: 0 the same, 1 different, 2 bad input
 """
 
@@ -46,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("what", nargs="?", choices=COMMANDS, metavar="WORD", help="stack, why or diff; see below")
+    made.add_argument(
+        "what", nargs="?", choices=COMMANDS, metavar="WORD", help="stack, explain, why or diff; see below"
+    )
     made.add_argument("names", nargs="*", metavar="NAME", help="what the word is about")
     _add_questions(made)
     _add_forms(made)
@@ -67,6 +72,7 @@ def _add_questions(made: argparse.ArgumentParser) -> None:
     made.add_argument("--deep", action="store_true", help="import torch and try every GPU (seconds)")
     made.add_argument("--strict", action="store_true", help="exit 1 where there is a warning")
     made.add_argument("--only", default="", metavar="CODE,...", help="only these checks")
+    made.add_argument("--alone", action="store_true", help="explain: look at the log only, not at this machine")
     made.add_argument("--replay", default="", metavar="DIR", help="judge a recorded machine instead of this one")
 
 

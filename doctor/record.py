@@ -127,7 +127,8 @@ class Recorder:
     def document(self, subject: Subject, *, redacted: bool = True) -> dict[str, Any]:
         """Return the recording; its own keys are never redacted, whatever this user is called."""
         kept = {kind: dict(sorted(rows.items())) for kind, rows in sorted(self._kept.items())}
-        own_python, about = self.own_python(), asdict(subject)
+        own_python = self.own_python()
+        about: object = asdict(subject)
         if redacted:
             names = own_names()
             secret = {name: redact_variable(name, value) for name, value in kept.get("variables", {}).items()}

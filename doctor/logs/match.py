@@ -62,7 +62,7 @@ def _find_one(signature: Signature, log: Condensed, folded: str) -> Hit | None:
             continue
         if not _in_context(signature, log.text, end):
             return None
-        shown = log.text[start:end].strip()[:LONGEST_SHOWN]
+        shown = "".join(sign if sign.isprintable() else " " for sign in log.text[start:end].strip()[:LONGEST_SHOWN])
         return Hit(signature, log.number_at(found.start()), shown, tuple(_groups(found).items()))
     return None
 

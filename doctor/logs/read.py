@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
+import sys
+from pathlib import Path
 
 MAX_LOG = 50 << 20
 TOO_MANY_NULS = 0.2  # of every second byte: UTF-16 without its mark, as Windows redirects it
@@ -23,6 +26,23 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+def read_log(name: str) -> bytes:
+    """Return a log's bytes; `-` is standard input. Of one longer than MAX_LOG the front and the back.
+
+    Raises OSError where there is no such file, or it may not be read.
+    """
+    if name == "-":
+        return sys.stdin.buffer.read(MAX_LOG)
+    with Path(name).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if size <= MAX_LOG:
+            return file.read(MAX_LOG)
+        front = file.read(MAX_LOG // 2)
+        file.seek(-(MAX_LOG // 2), os.SEEK_END)
+        return front + b"\n" + file.read()
 
 
 def decode(data: bytes) -> str:

@@ -13,6 +13,7 @@ from doctor.logs.signatures import (
     driver,
     extension,
     gpu,
+    kernel,
     launch,
     network,
     openmmlab,
@@ -22,12 +23,15 @@ from doctor.logs.signatures import (
     toolkit,
     torch,
     training,
+    wsl,
 )
 
 if TYPE_CHECKING:
     from doctor.logs.signature import Signature
 
 ALL_SIGNATURES: tuple[Signature, ...] = (
+    *wsl.SIGNATURES,
+    *kernel.SIGNATURES,
     *driver.SIGNATURES,
     *gpu.SIGNATURES,
     *torch.SIGNATURES,

@@ -54,9 +54,35 @@ SIGNATURES = (
         sample="The model and loaded state dict do not match exactly",
     ),
     Signature(
+        name="checkpoint-of-a-backbone",
+        category="checkpoint-mismatch",
+        rank=ROOT,
+        confidence="likely",
+        needles=(
+            "missing keys in source state_dict",
+            "unexpected key in source state_dict",
+            "missing_keys",
+            "missing key",
+        ),
+        patterns=(
+            r"missing keys in source state_dict: .*(?:head|decoder|transformer|query)",
+            r"unexpected keys? in source state_dict: .*(?:bbox_head|pts_|img_|transformer)",
+            r"missing_keys[\"']?[:=] ?\[ ?[\"'][\w.]*(?:head|decoder|transformer)",
+        ),
+        healed_by=r"Epoch ?\[\d+\]\[|Iter ?\[\d+|loss_cls",
+        saw="the checkpoint does not hold the model's own layers: it is a pretrained backbone, or of another model",
+        fix=(
+            "give the trained checkpoint of exactly this config; a backbone's file belongs into load_from or pretrained, for training",
+        ),
+        sample="missing keys in source state_dict: pts_bbox_head.reference_points.weight, pts_bbox_head.query.weight",
+    ),
+    Signature(
         name="checkpoint-damaged",
         category="checkpoint-mismatch",
         needles=(
+            "keyerror: 'state_dict'",
+            "keyerror: 'model_state",
+            "is a zip archive (did you mean",
             "pytorchstreamreader failed",
             "invalid load key",
             "unexpected eof",
@@ -65,6 +91,8 @@ SIGNATURES = (
             "invalid header or archive",
         ),
         patterns=(
+            r"KeyError: '(?:state_dict|model_state\w*|optimizer_states)'",
+            r"is a zip archive \(did you mean",
             r"PytorchStreamReader failed",
             r"invalid load key",
             r"[Uu]nexpected EOF, expected \d+ more bytes",

@@ -13,8 +13,11 @@ SIGNATURES = (
         name="gcc-too-new-for-nvcc",
         category="host-compiler-too-new",
         rank=ROOT,
-        needles=("unsupported gnu version", "unsupported clang version"),
-        patterns=(r"unsupported (?:GNU|clang) version!.*?(?:later than|less than) (?P<newest>[\d.]+)",),
+        needles=("of the host compiler", "unsupported gnu version", "unsupported clang version"),
+        patterns=(
+            r"of the host compiler .{0,40}is not supported",
+            r"unsupported (?:GNU|clang) version!(?:.*?(?:later than|less than) (?P<newest>[\d.]+))?",
+        ),
         saw="this nvcc accepts host compilers up to version {newest}; the default one is newer",
         fix=(CHOOSE, "or a newer CUDA toolkit; bevready's own extension needs no nvcc: ./bevready build-ext"),
         sample="/usr/local/cuda/include/crt/host_config.h:139:2: error: #error -- unsupported GNU version! gcc versions later than 10 are not supported!",
@@ -51,6 +54,8 @@ SIGNATURES = (
         rank=ROOT,
         confidence="likely",
         needles=(
+            "specification is incompatible",
+            "mathcalls.h",
             "_float32",
             "_float128",
             "_float64",
@@ -59,6 +64,8 @@ SIGNATURES = (
             "__bfloat16",
         ),
         patterns=(
+            r"mathcalls\.h\(\d+\): error",
+            r"specification is incompatible with that of previous function",
             r"identifier \"?'?(?:_Float\d+x?|__bf(?:loat)?16|__builtin_ia32_\w+)",
             r"exception specification is incompatible with that of previous function \"?'?(?:\w*pi|rsqrt)",
         ),
@@ -92,8 +99,9 @@ SIGNATURES = (
     Signature(
         name="gcc-knows-no-cpp17",
         category="host-compiler-too-old",
-        needles=("-std=", "iso c++ 20"),
+        needles=("is not a member of 'std'", "-std=", "iso c++ 20"),
         patterns=(
+            r"'(?:make_unique|is_trivially_copyable|is_trivially_move_constructible|put_time|get_time|exchange|quoted|enable_if_t|decay_t|index_sequence|is_final)' is not a member of 'std'",
             r"(?:unrecognized command[- ]line option|unrecognised option|无法识别的命令行选项).{0,4}-std=(?:c|gnu)\+\+(?:11|14|17|20|0x|1y|1z|2a)",
             r"requires compiler and library support for the (?:upcoming )?ISO C\+\+ ?(?:20)?\d\d",
         ),

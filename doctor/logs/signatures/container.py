@@ -11,6 +11,12 @@ SIGNATURES = (
         category="docker-gpu-runtime",
         rank=ROOT,
         needles=(
+            "nvidia-docker",
+            "unknown flag: --gpus",
+            "additional properties are not allowed",
+            "unsupported config option",
+            "insufficient nvidia.com/gpu",
+            "could not find any nv files",
             "could not select device driver",
             "unknown runtime specified nvidia",
             "unknown or invalid runtime name: nvidia",
@@ -20,6 +26,12 @@ SIGNATURES = (
             "no such runtime: nvidia",
         ),
         patterns=(
+            r"nvidia-docker2?:? (?:command )?not found",
+            r"unknown flag: --gpus",
+            r"Additional properties are not allowed \('(?:devices|runtime|gpus)'",
+            r"Unsupported config option .*'(?:runtime|devices|gpus)'",
+            r"Insufficient nvidia\.com/gpu",
+            r"Could not find any nv files on this host",
             r"could not select device driver",
             r"[Uu]nknown (?:or invalid )?runtime (?:name: |specified )'?\"?nvidia",
             r"no known GPU vendor",
@@ -126,6 +138,7 @@ SIGNATURES = (
         category="shared-memory-docker",
         rank=ROOT,
         needles=(
+            "unable to allocate shared memory",
             "insufficient shared memory",
             "bus error",
             "/dev/shm",
@@ -135,6 +148,7 @@ SIGNATURES = (
             "unable to open shared memory",
         ),
         patterns=(
+            r"unable to allocate shared memory",
             r"insufficient shared memory",
             r"killed by signal: Bus error",
             r"(?:unable to (?:write to|open|mmap|resize)).{0,60}(?:</torch_|/torch_|shared memory)",

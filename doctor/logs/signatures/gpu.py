@@ -10,6 +10,7 @@ SIGNATURES = (
         category="gpu-arch-unsupported",
         rank=ROOT,
         needles=(
+            "is not defined for option",
             "unsupported gpu architecture",
             "is not defined for option 'gpu-name'",
             "is not a valid value for option",
@@ -17,6 +18,7 @@ SIGNATURES = (
             "unsupported gpu arch",
         ),
         patterns=(
+            r"Value '(?P<arch3>(?:sm|compute)_\w+)' is not defined for option",
             r"unsupported gpu arch(?:itecture)? '?(?P<arch>(?:compute|sm)_\w+)",
             r"Value '(?P<arch2>sm_\w+)' is not defined for option 'gpu-name'",
             r"invalid value for --gpu-architecture",
@@ -32,8 +34,14 @@ SIGNATURES = (
         name="torch-without-this-gpu",
         category="gpu-arch-unsupported",
         rank=ROOT,
-        needles=("is not compatible with the current pytorch installation",),
+        needles=(
+            "current pytorch install supports cuda capabilities",
+            "which is of cuda capability",
+            "is not compatible with the current pytorch installation",
+        ),
         patterns=(
+            r"current PyTorch install supports CUDA capabilities",
+            r"(?P<gpu2>\S.{0,60}?) which is of cuda capability (?P<arch2>[\d.]+)",
             r"(?P<gpu>\S.{0,80}?) with CUDA capability (?P<arch>sm_\w+) is not compatible with the current PyTorch",
         ),
         saw="the installed PyTorch has no code for {arch} ({gpu})",
@@ -44,8 +52,14 @@ SIGNATURES = (
         name="torch-dropped-this-gpu",
         category="gpu-arch-unsupported",
         rank=ROOT,
-        needles=("pytorch no longer supports this gpu", "minimum cuda capability supported", "which is too old"),
+        needles=(
+            "cuda capability supported by",
+            "pytorch no longer supports this gpu",
+            "minimum cuda capability supported",
+            "which is too old",
+        ),
         patterns=(
+            r"cuda capability supported by this (?:version|library)",
             r"PyTorch no longer supports this GPU",
             r"minimum (?:cuda )?capability supported by this library is",
             r"cuda capability (?P<arch>[\d.]+)\..*too old",
@@ -58,6 +72,7 @@ SIGNATURES = (
         name="no-kernel-image",
         category="gpu-arch-unsupported",
         needles=(
+            "arch_mismatch",
             "no kernel image is available",
             "device kernel image is invalid",
             "cudaerrornokernelimagefordevice",
@@ -65,6 +80,7 @@ SIGNATURES = (
             "cudaerrorinvaliddevicefunction",
         ),
         patterns=(
+            r"CU(?:BLAS|DNN)_STATUS_ARCH_MISMATCH",
             r"no kernel image is available",
             r"device kernel image is invalid",
             r"cudaErrorNoKernelImageForDevice",
@@ -91,6 +107,7 @@ SIGNATURES = (
         name="prebuilt-without-this-gpu",
         category="gpu-arch-unsupported",
         needles=(
+            "requires .target sm_",
             "isn't compiled in prebuilt",
             "only supports ampere",
             "compute capability of at least",
@@ -99,6 +116,7 @@ SIGNATURES = (
             "hopper gpus",
         ),
         patterns=(
+            r"Feature '[^']+' requires \.target (?P<arch2>sm_\d+)",
             r"isn't compiled in prebuilt",
             r"only supports Ampere",
             r"compute capability of at least (?P<arch>[\d.]+)",
@@ -115,6 +133,7 @@ SIGNATURES = (
         category="cuda-oom",
         rank=ROOT,
         needles=(
+            "cuda_error_out_of_memory",
             "cuda out of memory",
             "cuda error: out of memory",
             "outofmemoryerror",
@@ -124,6 +143,7 @@ SIGNATURES = (
             "hip out of memory",
         ),
         patterns=(
+            r"CUDA_ERROR_OUT_OF_MEMORY",
             r"CUDA out of memory(?:\. Tried to allocate (?P<wanted>[\d.]+ \w+))?",
             r"CUDA error: out of memory",
             r"torch\.(?:cuda\.)?OutOfMemoryError",

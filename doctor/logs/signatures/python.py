@@ -12,6 +12,10 @@ SIGNATURES = (
         category="python-version",
         rank=ROOT,
         needles=(
+            "project's python requirement",
+            "supported python range",
+            "it requires",
+            "which requires",
             "requires a different python",
             "python version",
             "requires python",
@@ -26,6 +30,10 @@ SIGNATURES = (
             "unsupported python version",
         ),
         patterns=(
+            r"incompatible with the project's Python requirement",
+            r"supported Python range .* is not compatible",
+            r"because it requires\W+python[ _]",
+            r"requires ─? ?python_abi",
             r"requires a different Python:? \(?(?P<python>[\d.]+) not in",
             r"Python version >= ?(?P<wanted>[\d.]+) required",
             r"requires Python '?(?P<wanted2>[<>=~!\d., ]+)'?,? but",

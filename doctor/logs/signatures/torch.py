@@ -1,6 +1,6 @@
 """Messages of PyTorch builds without CUDA, and of C++ that PyTorch has removed."""
 
-from doctor.logs.signature import MISSING_HEADER, ROOT, Signature
+from doctor.logs.signature import MISSING_HEADER, ROOT, SYMPTOM, Signature
 
 DOCKER_BUILD = r"^#?\d+ \d+\.\d+ |^\d+\.\d{3} {2,}|failed to solve|^Step \d+/\d+ :|ERROR \[|^The command '/bin/sh -c|did not complete successfully"
 REPLACE = "./bevready repro … installs a pinned CUDA build into .venv; elsewhere: pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu128"
@@ -87,11 +87,28 @@ SIGNATURES = (
         sample="ImportError: libtorch_cuda.so: cannot open shared object file: No such file or directory",
     ),
     Signature(
+        name="cuda-asked-of-cpu-torch",
+        category="torch-cpu-only-build",
+        rank=SYMPTOM,
+        confidence="likely",
+        needles=("can only be used on cuda devices", "expected a cuda device, but got: cpu", "+cpu"),
+        patterns=(
+            r"can only be used on CUDA devices",
+            r"Expected a cuda device, but got: cpu",
+            r"(?:torch|PyTorch)\S* ?(?:version)?\W{1,4}\d+\.\d+\.\d+\+cpu\b",
+        ),
+        also=r"Error|error|is_available|available: False",
+        never=r"Python platform|CUDA used to build PyTorch",
+        saw="a GPU is asked for, and the installed PyTorch is (or behaves as) a CPU-only build",
+        fix=(REPLACE,),
+        sample="ValueError: FP16 Mixed precision training with AMP (--fp16) can only be used on CUDA devices.",
+    ),
+    Signature(
         name="thc-headers",
         category="header-removed-in-torch",
         rank=ROOT,
-        needles=("thc/", "th/th", "thcunn", "thcdeviceutils", "thcatomics"),
-        patterns=(MISSING_HEADER + r"(?P<header>THC?(?:UNN)?/[\w./]+)",),
+        needles=("thc.h", "th.h", "thc/", "th/th", "thcunn", "thcdeviceutils", "thcatomics"),
+        patterns=(MISSING_HEADER + r"(?P<header>THC?(?:UNN|Generator|General|Tensor|Blas)?(?:/[\w./]+|\.h|\.cuh))",),
         saw="the sources include {header}; PyTorch 1.11 removed the TH and THC headers",
         fix=(
             "use a newer release of that package, or replace THC calls by their ATen twins (THCCeilDiv → at::ceil_div, THCudaMalloc → c10::cuda::CUDACachingAllocator)",
@@ -103,6 +120,7 @@ SIGNATURES = (
         name="thc-names",
         category="header-removed-in-torch",
         needles=(
+            "at_dispatch_",
             "thcceildiv",
             "thcudacheck",
             "thcudamalloc",
@@ -116,6 +134,7 @@ SIGNATURES = (
             "thtensor",
         ),
         patterns=(
+            r"(?:identifier )?['\"]?(?P<name3>AT_DISPATCH_\w+)['\"]? (?:is undefined|was not declared)",
             r"(?:error|错误|Fehler|erreur).{0,80}'?\"?(?P<name>TH[A-Z]\w+|AT_CHECK|AT_ASSERTM?)\"?'?",
             r"'?\"?(?P<name2>TH[A-Z]\w+|AT_CHECK)\"?'? (?:was not declared|is undefined|未声明|在此作用域中尚未声明)",
         ),
