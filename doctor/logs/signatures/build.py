@@ -265,7 +265,6 @@ SIGNATURES = (
         confidence="likely",
         needles=(
             "file not recognized",
-            "skipping incompatible",
             "undefined reference to",
             "multiple definition of",
             "recompile with -fpic",
@@ -275,7 +274,6 @@ SIGNATURES = (
         ),
         patterns=(
             r"ld: \S+: file not recognized",
-            r"skipping incompatible \S+ when searching",
             r"undefined reference to",
             r"multiple definition of '",
             r"recompile with -fPIC",

@@ -213,6 +213,7 @@ SIGNATURES = (
         ),
         sample="RuntimeError: Found no NVIDIA driver on your system.",
         rank=SYMPTOM,
+        also=r"Error\b|\berror\b|Traceback|not found|No devices|: 0$|False|fail|不是",
     ),
     Signature(
         name="cuda-unknown-error-in-container",

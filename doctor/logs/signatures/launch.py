@@ -256,7 +256,7 @@ SIGNATURES = (
         patterns=(
             r":\d+:\d+ \[\d+\] \S+:\d+ WARN (?P<words2>.{1,80})",
             r"NCCL WARN (?!Failed to open libibverbs|NET/OFI|NET/Plugin|MIN_?|Environment)(?P<words>.{1,80})",
-            r"NCCL INFO .*-> [1-9]\b",
+            r"(?:NCCL )?INFO \S+\.(?:cc|cu):\d+ -> [1-9]\d*(?: \[\w+\])?\s*$",
         ),
         saw="NCCL warns: {words}",
         fix=(

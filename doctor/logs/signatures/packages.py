@@ -120,7 +120,7 @@ SIGNATURES = (
             "is not a known bitgenerator",
         ),
         patterns=(
-            r"(?:dtype|ufunc|ndarray) size changed, may indicate binary incompatibility\. Expected",
+            r"(?<!RuntimeWarning: )numpy\.\w+(?:\.\w+)? size changed, may indicate binary incompatibility\. Expected",
             r"module compiled against A[PB]I version",
             r"is not a known BitGenerator",
         ),

@@ -11,6 +11,7 @@ SIGNATURES = (
         name="requires-another-python",
         category="python-version",
         rank=ROOT,
+        healed_by=r"Successfully installed",
         needles=(
             "project's python requirement",
             "supported python range",

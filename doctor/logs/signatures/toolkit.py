@@ -38,6 +38,7 @@ SIGNATURES = (
             "nvcc",
         ),
         patterns=(
+            r"unable to execute .{0,60}nvcc.{0,6}: (?:No such file|没有那个文件)",
             r"command not found: nvcc",
             r"'nvcc' (?:is not recognized|不是内部或外部命令|not found)",
             r"(?:CUDA|cuda) [Tt]oolkit (?:is )?not found|No CUDA toolset found|[Cc]annot find CUDA\b",
@@ -76,7 +77,7 @@ SIGNATURES = (
             r"CUDA_TOOLKIT_ROOT_DIR not found or specified",
             r"Specify CUDA_TOOLKIT_ROOT_DIR",
         ),
-        also=r"CMake Error|Call Stack|Configuring incomplete|error",
+        also=r"CMake Error|Call Stack|Configuring incomplete|\berror:",
         saw="CMake finds no CUDA toolkit",
         fix=("ls -d /usr/local/cuda*/bin/nvcc # then: cmake -DCMAKE_CUDA_COMPILER=/usr/local/cuda/bin/nvcc …", INSTALL),
         sample="CMake Error: No CMAKE_CUDA_COMPILER could be found.",

@@ -20,7 +20,7 @@ SIGNATURES = (
         patterns=(
             r"infinite or NaN",
             r"contain Inf/NaN",
-            r"\bloss: \d{5,}",
+            r"\bloss: \d{7,}",
             r"loss\w*['\"]?\s*[:=]\s*(?:tensor\()?(?:nan|inf)\b",
             r"[Ll]oss is (?:nan|NaN|inf)",
             r"grad_norm\W{1,4}(?:\S{1,12} \()?nan",
