@@ -75,9 +75,12 @@ def test_boxes_with_velocities_count_too(tmp_path: Path) -> None:
 
 
 def test_the_generation_of_mmdet3d_1_1(tmp_path: Path) -> None:
-    document = {"metainfo": {"info_version": "1.1"}, "data_list": [{"sample_idx": 0, "token": "t"}]}
+    document = {
+        "metainfo": {"info_version": "1.1", "version": "v1.0-mini"},
+        "data_list": [{"sample_idx": 0, "token": "t"}],
+    }
     told = infos_facts.facts_of(str(write(tmp_path / "a.pkl", document)))
-    assert (told["generation"], told["count"], told["version"]) == ("data_list", 1, "1.1")
+    assert (told["generation"], told["count"], told["version"]) == ("data_list", 1, "v1.0-mini")
 
 
 def test_a_large_file_is_judged_by_its_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
