@@ -55,12 +55,12 @@ class _Source:
 
     def findings(self) -> Iterator[ast.Call]:
         """Yield every `Finding(...)` made in the function or in a helper that it calls."""
-        for node in ast.walk(self._tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                if node.func.id == "Finding":
-                    yield node
-                elif helper := self._helper(node.func.id):
-                    yield from helper.findings()
+        calls = [node for node in ast.walk(self._tree) if isinstance(node, ast.Call)]
+        for node in sorted(calls, key=lambda call: call.lineno):
+            if isinstance(node.func, ast.Name) and node.func.id == "Finding":
+                yield node
+            elif isinstance(node.func, ast.Name) and (helper := self._helper(node.func.id)):
+                yield from helper.findings()
 
     def texts(self, node: ast.expr | None, depth: int = 0) -> list[str]:
         """Return the templates that an expression can stand for."""
@@ -82,8 +82,9 @@ class _Source:
         raise WordingError(f"{self._code}: {ast.unparse(node) if node else '?'} is neither a literal nor say(...)")
 
     def returned(self) -> list[ast.expr]:
-        """Return what the function can return."""
-        return [node.value for node in ast.walk(self._tree) if isinstance(node, ast.Return) and node.value]
+        """Return what the function can return, in the order of its lines."""
+        found = [node.value for node in ast.walk(self._tree) if isinstance(node, ast.Return) and node.value]
+        return sorted(found, key=lambda node: node.lineno)
 
     def _named(self, name: str, depth: int) -> list[str]:
         values = [value for target, value in self._assignments() if target == name]
