@@ -48,7 +48,8 @@ def wording(rule: Rule) -> Wording:
         given.setdefault("severity", ast.Constant("problem"))
         for part in PARTS:
             parts[part] += inside.texts(given[part]) if part in given else []
-    return Wording(*(tuple(dict.fromkeys(parts[part])) for part in PARTS), built=tuple(dict.fromkeys(built)))
+    saw, expected, fix, severities = (tuple(dict.fromkeys(parts[part])) for part in PARTS)
+    return Wording(saw, expected, fix, severities, tuple(dict.fromkeys(built)))
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ class _Source:
             elif helper := self._helper(node):
                 yield from helper.findings()
 
-    def texts(self, node: ast.expr) -> list[str]:
+    def texts(self, node: ast.expr) -> list[str]:  # noqa: PLR0911 — one form of a text a line
         """Return the templates that an expression can stand for."""
         match node:
             case ast.Constant(value=str(text)):
@@ -95,7 +96,7 @@ class _Source:
             raise WordingError(f"{self.code}: {ast.unparse(node)} is neither a literal nor say(...)")
         return [text for one in inner for text in self.texts(one)]
 
-    def _called(self, node: ast.Call) -> list[str]:
+    def _called(self, node: ast.Call) -> list[str]:  # noqa: PLR0911 — one form of a call a line
         match node:
             case ast.Call(func=ast.Name(id="say"), args=[text]):
                 return self.texts(text)
@@ -149,11 +150,10 @@ class _Source:
     def _helper(self, node: ast.Call) -> _Source | None:
         """Return the function of ours that is called, with what it is given."""
         function = self.function.__globals__.get(node.func.id) if isinstance(node.func, ast.Name) else None
-        if not inspect.isfunction(function) or not function.__module__.startswith("doctor.rules"):
-            same = inspect.isfunction(function) and function.__globals__ is self.function.__globals__
-            if not same:
-                return None
-        if self.depth >= DEEPEST or not inspect.isfunction(function):
+        if not inspect.isfunction(function) or self.depth >= DEEPEST:
+            return None
+        same_file = function.__globals__ is self.function.__globals__
+        if not same_file and not function.__module__.startswith("doctor.rules"):
             return None
         names = list(inspect.signature(function).parameters)
         given = dict(zip(names, ((self, value) for value in node.args), strict=False))

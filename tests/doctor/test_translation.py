@@ -20,42 +20,12 @@ DOCTOR = Path(__file__).resolve().parents[2] / "doctor"
 ZH = catalogue("zh")
 # Rooms whose rules still put their texts together at run time or have no Chinese yet. This set only ever shrinks.
 NOT_YET = frozenset(f"doctor.rules.{room}" for room in ("driver", "compiler", "toolkit", "container", "torch", "stack"))
-COMMANDS = frozenset(
-    [
-        "sudo",
-        "./bevready",
-        "pip",
-        "python3",
-        "nvidia-smi",
-        "ls",
-        "echo",
-        "export",
-        "ldconfig",
-        "g++",
-        "gcc",
-        "nvcc",
-        "mv",
-        "rm",
-        "ln",
-        "cd",
-        "docker",
-        "wsl",
-        "conda",
-        "uv",
-        "source",
-        "unset",
-        "git",
-        "test",
-        "df",
-        "mount",
-        "unzip",
-        "tar",
-        "ldd",
-        "mkdir",
-        "cat",
-        "find",
-    ]
-)
+_COMMANDS = """
+sudo ./bevready pip python3 nvidia-smi ls echo export ldconfig g++ gcc nvcc mv rm ln cd docker wsl conda uv source unset
+git df mount unzip tar ldd mkdir cat find journalctl grep sysctl modprobe lsmod dmesg apt apt-mark mokutil lspci
+cuobjdump nm strings c++ clang++ env du free ulimit curl ps kill bash sh which readlink chmod id getconf invoke
+"""
+COMMANDS = frozenset(_COMMANDS.split())
 SPOKEN = [one for one in ALL_RULES if one.check.__module__ not in NOT_YET]
 
 
