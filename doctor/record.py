@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,7 +121,7 @@ class Recorder:
 
     def document(self, subject: Subject, *, redacted: bool = True) -> dict[str, Any]:
         """Return the recording; its own keys are never redacted, whatever this user is called."""
-        about = {"python": subject.python, "folder": subject.folder, "dataroot": subject.dataroot}
+        about: dict[str, Any] = asdict(subject)
         kept = {kind: dict(sorted(rows.items())) for kind, rows in sorted(self._kept.items())}
         own_python = self.own_python()
         if redacted:
@@ -129,7 +129,7 @@ class Recorder:
             secret = {name: redact_variable(name, value) for name, value in kept.get("variables", {}).items()}
             kept |= {"variables": secret} if secret else {}
             kept = {kind: _redacted_rows(rows, names) for kind, rows in kept.items()}
-            about = {key: str(redact_all(value, names)) for key, value in about.items()}
+            about = {key: redact_all(value, names) for key, value in about.items()}
             own_python = str(redact_all(own_python, names))
         head = {"schema_version": SCHEMA_VERSION, "provenance": "written by doctor --record"}
         return {**head, "own_python": own_python, "machine": self.machine(), "subject": about, **kept}

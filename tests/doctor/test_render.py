@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from doctor.__main__ import main
+from doctor.consult import consult_recorded
+from doctor.record import load
+from doctor.render import advice_row, terminal
 from doctor.render.columns import pad, width
 from doctor.render.sentences import fact_line
 from doctor.rules import ALL_RULES
+from doctor.words import say
 
 MACHINES = Path(__file__).resolve().parents[1] / "fixtures" / "machines"
 NESTED = ["--replay", str(MACHINES / "nuscenes_mini_can_bus_nested"), "--for", "recipe:bevformer_tiny"]
@@ -97,6 +102,13 @@ def test_an_unknown_language_is_a_mistake(capsys: pytest.CaptureFixture[str]) ->
 def test_a_mistake_is_said_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--only", "DRV1", "--lang", "zh"]) == 2
     assert capsys.readouterr().err.startswith("doctor: --only DRV1：没有这项检查；是不是 DRV")
+
+
+def test_what_a_recipe_lacks_is_said_before_what_to_type() -> None:
+    told = consult_recorded(load(Path(HEALTHY[1])))
+    lacking = replace(told.advice, recipe=(say("{free} GB are free", free=3),))
+    assert terminal(told.diagnosis, lacking)[-2] == ("plain", "recipe: 3 GB are free")
+    assert advice_row(lacking, {"{free} GB are free": "剩余 {free} GB"})["recipe"] == ["剩余 3 GB"]
 
 
 def test_the_stack_is_the_same_word_in_every_language(capsys: pytest.CaptureFixture[str]) -> None:
