@@ -99,10 +99,10 @@ def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: boo
     return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep)
 
 
-def replay_of_this_machine() -> Replay:
+def replay_of_this_machine(*, python: str = "", dataroot: str = "") -> Replay:
     """Look at this machine and return what was seen, redacted, so that it compares with recordings."""
     live = LiveHost()
-    question = question_here(live)
+    question = question_here(live, python=python, dataroot=dataroot)
     recorder = Recorder(live)
     examine(recorder, question)
     return Replay(recorder.document(Subject(question.python, question.folder, question.dataroot)))

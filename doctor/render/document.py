@@ -79,6 +79,7 @@ def finding_row(rule: Rule, finding: Finding, words: Mapping[str, str]) -> dict[
         "saw": translate(finding.saw, words),
         "expected": translate(finding.expected, words),
         "fix": [translate(step, words) for step in finding.fix],
+        "repair": [list(command) for command in finding.repair],
         "evidence": [translate(text, words) for text in finding.evidence],
         "doc": translate(rule.why, words),
     }

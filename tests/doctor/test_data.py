@@ -139,6 +139,18 @@ class TestLook:
         assert look(whole / inside).root_instead == str(whole)
         assert findings(look(whole / inside)) == {"DAT12": "problem"}
 
+    def test_archives_beside_the_tables_are_no_tables(self, whole: Path) -> None:
+        (whole / "v1.0-mini.tgz").touch()
+        (whole / "v1.0-trainval01_blobs.tgz").touch()
+        (whole / "v1.0-trainval_meta").mkdir()
+        assert look(whole).versions == ("v1.0-mini",)
+        assert findings(look(whole)) == {}
+
+    def test_a_neighbour_without_tables_is_no_better(self, whole: Path) -> None:
+        for name in ("elsewhere/v1.0-mini", "elsewhere/empty"):
+            (whole.parent / name).mkdir(parents=True)
+        assert look(whole.parent / "elsewhere" / "empty").root_instead == ""
+
     def test_tables_in_a_folder_of_their_own_name(self, whole: Path) -> None:
         (whole / "v1.0-mini").rename(whole / "x")
         (whole / "v1.0-mini").mkdir()

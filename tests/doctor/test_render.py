@@ -10,12 +10,13 @@ import pytest
 
 from doctor.__main__ import main
 from doctor.consult import consult_recorded
+from doctor.options import ABOUT, ACTS, EPILOG, FORMS, QUESTIONS
 from doctor.record import load
 from doctor.render import advice_row, terminal
 from doctor.render.columns import pad, width
 from doctor.render.sentences import fact_line
 from doctor.rules import ALL_RULES
-from doctor.words import say
+from doctor.words import catalogue, say
 
 MACHINES = Path(__file__).resolve().parents[1] / "fixtures" / "machines"
 NESTED = ["--replay", str(MACHINES / "nuscenes_mini_can_bus_nested"), "--for", "recipe:bevformer_tiny"]
@@ -90,6 +91,28 @@ def test_which_language(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert json.loads(printed(capsys, *HEALTHY, "--json", *words))["lang"] == language
+
+
+@pytest.mark.parametrize("words", [["--help", "--lang", "zh"], ["--lang=zh", "--help"]])
+def test_the_help_in_chinese(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    text = capsys.readouterr().out
+    assert left.value.code == 0
+    assert "诊断这台机器有什么问题" in text
+    assert "只做这些检查" in text
+    assert "退出码：0 健康" in text
+
+
+def test_every_word_of_the_help_has_its_chinese() -> None:
+    texts = [words for rows in (QUESTIONS, FORMS, ACTS) for _, _, words in rows]
+    assert [words for words in (*texts, ABOUT, EPILOG) if words not in catalogue("zh")] == []
+
+
+def test_an_unknown_word_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--jsn", "--lang", "zh"])
+    assert "；请看：python3 -m doctor --help" in capsys.readouterr().err
 
 
 def test_an_unknown_language_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
