@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from doctor.advise import Advice
     from doctor.diagnose import Diagnosis
     from doctor.finding import Goal, Rule
+    from doctor.record import Replay
 
 HEALTHY, WARNINGS, PROBLEMS, COULD_NOT_LOOK = 0, 1, 2, 3
 DIFFERENT = 1
@@ -50,7 +51,8 @@ STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow", "quiet": "di
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the doctor on the command-line words; return the exit code."""
-    options = parser().parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    options = parser(words).parse_args(words)
     try:
         return _asked(options)
     except (UsageError, RecordingError, StackError) as why:
@@ -207,7 +209,7 @@ def _diff(options: argparse.Namespace) -> int:
     if len(options.names) != 2:
         raise UsageError("diff: name two recordings, or live for this machine: python3 -m doctor diff A live")
     rules, goal = rules_named(options.only), goal_named(options.goal)
-    sides = [replay_of_this_machine() if name == "live" else load(Path(name)) for name in options.names]
+    sides = [_side(name, options) for name in options.names]
     before, after = (consult_recorded(side, goal=goal, rules=rules).diagnosis for side in sides)
     found, names = compare(before, after), (options.names[0], options.names[1])
     code = HEALTHY if found.is_empty else DIFFERENT
@@ -234,6 +236,13 @@ def _mend(diagnosis: Diagnosis, options: argparse.Namespace) -> int | None:
         return None
     _complain(say("{code}: the repair failed: {command}", code=failed.code, command=str(failed)), options)
     return PROBLEMS
+
+
+def _side(name: str, options: argparse.Namespace) -> Replay:
+    """Return a recording, or this machine as one."""
+    if name == "live":
+        return replay_of_this_machine(python=options.python, dataroot=options.dataroot)
+    return load(Path(name))
 
 
 def _tables(options: argparse.Namespace) -> int:

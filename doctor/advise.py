@@ -28,12 +28,16 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """All stacks, the best first, and the command to type next; `choice` is None where none can use the GPUs."""
+    """All stacks, the best first, and the command to type next; `choice` is None where none can use the GPUs.
+
+    `recipe` says what the goal's recipe lacks here.
+    """
 
     choice: Stack | None
     ranking: tuple[Fit, ...]
     next_command: str
     why: str
+    recipe: tuple[str, ...] = ()
 
 
 def advise(machine: Machine, stacks: Stacks) -> Advice:

@@ -116,10 +116,10 @@ def _python_here(host: Host, own: Path) -> str:
     return next((path for path in paths if host.access(path).exists), host.own_python())
 
 
-def replay_of_this_machine() -> Replay:
+def replay_of_this_machine(*, python: str = "", dataroot: str = "") -> Replay:
     """Look at this machine and return what was seen, redacted, so that it compares with recordings."""
     live = LiveHost()
-    question = question_here(live)
+    question = question_here(live, python=python, dataroot=dataroot)
     recorder = Recorder(live)
     examine(recorder, question)
     subject = Subject(question.python, question.folder, question.dataroot, question.extensions)

@@ -81,11 +81,14 @@ def plan(diagnosis: Diagnosis, environment: Path, home: Path) -> Plan:
 
 
 def repair_of(rule: Rule, finding: Finding) -> tuple[tuple[str, ...], ...]:
-    """Return what the finding says may be run, else its best advice where that is a pip command and nothing more."""
+    """Return what the finding says may be run, else its best advice where that is a pip command and nothing more.
+
+    Two lines about pip may be two steps or two choices: that is for a reader to say.
+    """
     if finding.repair:
         return finding.repair
     about_packages = any(fact in {Packages, Torch} for _, fact in rule.needs)
-    if not about_packages or not finding.fix or "#" in finding.fix[0]:
+    if not about_packages or sum("pip" in step for step in finding.fix) != 1 or "#" in finding.fix[0]:
         return ()
     try:
         words = tuple(shlex.split(finding.fix[0]))

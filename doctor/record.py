@@ -31,12 +31,11 @@ class RecordingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the recorded look was about: the interpreter, the checkout, the data set, extensions named by hand."""
+    """What the recorded look was about: the interpreter, the checkout and the data set folder."""
 
     python: str
     folder: str
     dataroot: str = ""
-    extensions: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -92,10 +91,6 @@ class Recorder:
         """Measure room."""
         return self._keep("space", path, self._host.space(path))
 
-    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
-        """Look into a shared object."""
-        return self._keep("binaries", path, self._host.inspect(path, libraries))
-
     def variable(self, name: str) -> str:
         """Read a variable."""
         value = self._host.variable(name)
@@ -126,15 +121,15 @@ class Recorder:
 
     def document(self, subject: Subject, *, redacted: bool = True) -> dict[str, Any]:
         """Return the recording; its own keys are never redacted, whatever this user is called."""
+        about: dict[str, Any] = asdict(subject)
         kept = {kind: dict(sorted(rows.items())) for kind, rows in sorted(self._kept.items())}
         own_python = self.own_python()
-        about: object = asdict(subject)
         if redacted:
             names = own_names()
             secret = {name: redact_variable(name, value) for name, value in kept.get("variables", {}).items()}
             kept |= {"variables": secret} if secret else {}
             kept = {kind: _redacted_rows(rows, names) for kind, rows in kept.items()}
-            about = redact_all(about, names)
+            about = {key: redact_all(value, names) for key, value in about.items()}
             own_python = str(redact_all(own_python, names))
         head = {"schema_version": SCHEMA_VERSION, "provenance": "written by doctor --record"}
         return {**head, "own_python": own_python, "machine": self.machine(), "subject": about, **kept}
@@ -206,11 +201,6 @@ class Replay:
             return None
         return row[0], row[1]
 
-    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002 — Host's signature
-        """Return what was in the shared object."""
-        row = self._of("binaries").get(path)
-        return row if isinstance(row, dict) else {"problem": "it was not recorded"}
-
     def variable(self, name: str) -> str:
         """Return the variable."""
         return self._text("variables", name) or ""
@@ -227,9 +217,7 @@ class Replay:
         """Return what the recorded look was about."""
         row = self._of("subject")
         python, folder = str(row.get("python") or self.own_python()), str(row.get("folder") or "/")
-        named = row.get("extensions")
-        extensions = tuple(map(str, named)) if isinstance(named, list) else ()
-        return Subject(python, folder, str(row.get("dataroot") or ""), extensions)
+        return Subject(python, folder, str(row.get("dataroot") or ""))
 
     def _of(self, kind: str) -> dict[str, Any]:
         rows = self._document.get(kind)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from doctor.words import say
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
@@ -67,7 +69,7 @@ class DataSet:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.path}: {', '.join(self.versions) or 'no tables'}"
+        return say("{path}: {what}", path=self.path, what=", ".join(self.versions) or "no tables")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,4 +83,5 @@ class Coco:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.path}: COCO, {', '.join((*self.annotations, *self.images)) or 'nothing of 2017'}"
+        what = ", ".join((*self.annotations, *self.images)) or "nothing of 2017"
+        return say("{path}: COCO, {what}", path=self.path, what=what)

@@ -34,6 +34,7 @@ MAX_NEIGHBOURS = 30
 IMAGE = r"samples/CAM_[A-Z_]{1,20}/[\w.+-]{1,120}\.jpg"
 NAME = r'"name": ?"[^"\n]{1,60}"'
 PIECES = 24
+VERSION = re.compile(r"v1\.0-[a-z]+")  # a folder of tables; v1.0-trainval01_blobs.tgz beside it is none
 # The CAN bus expansion never had these scenes (nuscenes-devkit issues 465 and 1028): no fault of this copy.
 NEVER_RECORDED = frozenset(f"scene-{number:04d}" for number in (*range(161, 169), *range(170, 177)))
 COCO_FILES = tuple(f"instances_{split}.json" for split in ("train2017", "val2017"))
@@ -47,7 +48,7 @@ def probe_data(host: Host, folder: str) -> tuple[DataSet | Unknown, Coco | Unkno
         return nothing, nothing
     folder = folder.rstrip("/") or "/"
     names = host.listing(folder)
-    versions = tuple(name for name in names if name.startswith("v1.0-"))
+    versions = tuple(name for name in names if VERSION.fullmatch(name))
     if not versions and ("annotations" in names or set(COCO_FOLDERS) & set(names)) and "samples" not in names:
         return Unknown("the folder holds COCO, not nuScenes"), _coco(host, folder, names)
     return _nuscenes(host, folder, names, versions), Unknown("the folder holds no COCO")
@@ -126,7 +127,7 @@ def _root_instead(host: Host, folder: str, names: tuple[str, ...]) -> str:
     above, _, own = folder.rpartition("/")
     if own.startswith("v1.0-") and "scene.json" in names:
         return above or "/"
-    if above and any(name.startswith("v1.0-") for name in host.listing(above)):
+    if above and _holds_tables(host, above):
         return above
     below = [name for name in names if not name.endswith((".tgz", ".zip", ".json", ".pkl"))][:MAX_NEIGHBOURS]
     return next((f"{folder}/{name}" for name in below if _holds_tables(host, f"{folder}/{name}")), "")
@@ -134,7 +135,7 @@ def _root_instead(host: Host, folder: str, names: tuple[str, ...]) -> str:
 
 def _holds_tables(host: Host, place: str) -> bool:
     return any(
-        name.startswith("v1.0-") and host.access(f"{place}/{name}/scene.json").exists for name in host.listing(place)
+        VERSION.fullmatch(name) and host.access(f"{place}/{name}/scene.json").exists for name in host.listing(place)
     )
 
 

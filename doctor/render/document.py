@@ -59,7 +59,13 @@ def advice_row(advice: Advice, words: Mapping[str, str]) -> dict[str, Any]:
         for fit in advice.ranking
     ]
     stack = advice.choice.name if advice.choice else None
-    return {"stack": stack, "why": translate(advice.why, words), "next": advice.next_command, "ranking": ranking}
+    return {
+        "stack": stack,
+        "why": translate(advice.why, words),
+        "next": advice.next_command,
+        "ranking": ranking,
+        "recipe": [translate(text, words) for text in advice.recipe],
+    }
 
 
 def finding_row(rule: Rule, finding: Finding, words: Mapping[str, str]) -> dict[str, Any]:
@@ -73,6 +79,7 @@ def finding_row(rule: Rule, finding: Finding, words: Mapping[str, str]) -> dict[
         "saw": translate(finding.saw, words),
         "expected": translate(finding.expected, words),
         "fix": [translate(step, words) for step in finding.fix],
+        "repair": [list(command) for command in finding.repair],
         "evidence": [translate(text, words) for text in finding.evidence],
         "doc": translate(rule.why, words),
     }

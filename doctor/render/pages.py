@@ -97,4 +97,4 @@ def _wording(rule: Rule) -> Wording:
     try:
         return wording(rule)
     except (OSError, WordingError):
-        return Wording((), (), (), ())
+        return Wording()

@@ -44,6 +44,7 @@ def terminal(diagnosis: Diagnosis, advice: Advice, *, language: str = "en") -> l
     lines += [
         ("plain", translate(summary(diagnosis), words)),
         ("plain", translate(say("stack: {stack}", stack=advice_line(advice)), words)),
+        *(("plain", translate(say("recipe: {words}", words=text), words)) for text in advice.recipe),
         ("plain", translate(say("next:  {command}", command=advice.next_command), words)),
     ]
     return lines

@@ -84,7 +84,7 @@ def images_are_there(data: DataSet) -> Finding | None:
 @rule("DAT05", "the CAN bus lies where it is looked for", category="can-bus-missing")
 def can_bus_is_not_elsewhere(data: DataSet, goal: Goal) -> Finding | None:
     """The archive holds a folder can_bus of its own, and other projects keep it beside the data set."""
-    if not data.can_bus_instead:
+    if not data.versions or not data.can_bus_instead:
         return None
     return Finding(
         saw=say("the CAN bus lies in {place}", place=data.can_bus_instead),

@@ -119,6 +119,11 @@ def test_only_the_best_advice_is_taken(environment: Path) -> None:
     assert words_of(environment, asks_for("think first", "pip install numpy")) == []
 
 
+def test_two_steps_are_not_taken_for_one(environment: Path) -> None:
+    assert words_of(environment, asks_for("pip uninstall -y opencv-python", "pip install opencv-python-headless")) == []
+    assert len(words_of(environment, asks_for("pip install numpy", "or leave it"))) == 1
+
+
 def test_advice_about_another_fact_is_not_about_packages(environment: Path) -> None:
     assert words_of(environment, asks_for("pip install numpy", about=Driver)) == []
 

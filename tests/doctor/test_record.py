@@ -105,7 +105,7 @@ def test_any_recording_can_be_examined(document: dict[str, Any]) -> None:
 MACHINES = Path(__file__).resolve().parents[1] / "fixtures" / "machines"
 REAL = [
     json.loads((MACHINES / name / "machine.json").read_text(encoding="utf-8"))
-    for name in ("rtx4090_healthy", "wsl2_healthy", "half_unpacked_nuscenes")
+    for name in ("rtx4090_healthy", "wsl2_healthy", "nuscenes_on_nfs_half_there")
 ]
 DEEP: Any = []
 for _ in range(300):

@@ -7,8 +7,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from doctor.facts import Unknown
 from doctor.probes import gather
+from doctor.record import Replay
 from doctor.shell import MAX_TEXT, LiveHost
 
 if TYPE_CHECKING:
@@ -54,6 +57,33 @@ def test_what_is_missing_is_none_or_empty(tmp_path: Path) -> None:
     assert (HOST.read(gone), HOST.real_path(gone), HOST.space(gone), HOST.listing(gone)) == (None, None, None, ())
     assert HOST.variable("NO_SUCH_VARIABLE") == ""
     assert HOST.read("bad\0name") is None
+
+
+def test_a_pattern_is_found_once_each_in_the_order_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text("b2 a1 b2 c3", encoding="utf-8")
+    assert LiveHost().find_in(str(tmp_path / "t.json"), "[a-z][0-9]") == ("b2", "a1", "c3")
+
+
+def test_pieces_reach_from_the_first_byte_to_the_last(tmp_path: Path) -> None:
+    (tmp_path / "t").write_bytes(b"<first>" + b" " * 50_000 + b"<middle>" + b" " * 50_000 + b"<last>")
+    assert LiveHost().find_in(str(tmp_path / "t"), "<[a-z]+>", 3) == ("<first>", "<middle>", "<last>")
+    assert LiveHost().find_in(str(tmp_path / "t"), "<[a-z]+>", 2) == ("<first>", "<last>")
+    assert LiveHost().find_in(str(tmp_path / "t"), "<[a-z]+>", 1) == ("<first>",)
+
+
+@pytest.mark.parametrize("pieces", [0, 5])
+def test_a_small_file_is_found_in_too_and_a_missing_one_is_not(tmp_path: Path, pieces: int) -> None:
+    (tmp_path / "t").write_bytes(b"\xff\xfe a1")
+    assert LiveHost().find_in(str(tmp_path / "t"), "[a-z][0-9]", pieces) == ("a1",)
+    assert LiveHost().find_in(str(tmp_path / "none"), "[a-z][0-9]", pieces) == ()
+    assert LiveHost().find_in(str(tmp_path), "[a-z][0-9]", pieces) == ()
+
+
+def test_a_recording_answers_only_with_what_fits_the_pattern() -> None:
+    replay = Replay({"found": {"/t": ["a1", "../../etc/passwd", 3, "b2", None], "/u": "a1"}})
+    assert replay.find_in("/t", "[a-z][0-9]") == ("a1", "b2")
+    assert replay.find_in("/t", "[a-z][0-9]", 1) == ("a1",)
+    assert replay.find_in("/u", "[a-z][0-9]") == replay.find_in("/v", "x") == ()
 
 
 def test_permissions(tmp_path: Path) -> None:

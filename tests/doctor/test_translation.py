@@ -20,42 +20,12 @@ DOCTOR = Path(__file__).resolve().parents[2] / "doctor"
 ZH = catalogue("zh")
 # Rooms whose rules still put their texts together at run time or have no Chinese yet. This set only ever shrinks.
 NOT_YET = frozenset(f"doctor.rules.{room}" for room in ("driver", "compiler", "toolkit", "container", "torch", "stack"))
-COMMANDS = frozenset(
-    [
-        "sudo",
-        "./bevready",
-        "pip",
-        "python3",
-        "nvidia-smi",
-        "ls",
-        "echo",
-        "export",
-        "ldconfig",
-        "g++",
-        "gcc",
-        "nvcc",
-        "mv",
-        "rm",
-        "ln",
-        "cd",
-        "docker",
-        "wsl",
-        "conda",
-        "uv",
-        "source",
-        "unset",
-        "git",
-        "test",
-        "df",
-        "mount",
-        "unzip",
-        "tar",
-        "ldd",
-        "mkdir",
-        "cat",
-        "find",
-    ]
-)
+_COMMANDS = """
+sudo ./bevready pip python3 nvidia-smi ls echo export ldconfig g++ gcc nvcc mv rm ln cd docker wsl conda uv source unset
+git df mount unzip tar ldd mkdir cat find journalctl grep sysctl modprobe lsmod dmesg apt apt-mark mokutil lspci
+cuobjdump nm strings c++ clang++ env du free ulimit curl ps kill bash sh which readlink chmod id getconf invoke
+"""
+COMMANDS = frozenset(_COMMANDS.split())
 SPOKEN = [one for one in ALL_RULES if one.check.__module__ not in NOT_YET]
 
 
@@ -109,6 +79,7 @@ def said_in(path: Path) -> set[str]:
 @pytest.mark.parametrize("one", SPOKEN, ids=lambda one: one.code)
 def test_everything_that_a_rule_says_has_its_chinese(one: Rule) -> None:
     told = wording(one)
+    assert [text for text in told.built if is_to_be_said(text)] == [], "write say(...), not an f-string"
     texts = [one.healthy, one.why, *told.saw, *told.expected, *told.fix]
     assert [text for text in texts if is_to_be_said(text) and text not in ZH] == []
 
@@ -144,7 +115,7 @@ def test_every_entry_is_chinese() -> None:
 def put_together() -> Finding | None:
     """Why."""
     number = 3
-    return Finding(saw=f"{number} of them", fix=("sudo reboot",))
+    return Finding(saw=f"{number} of them", fix=(f"sudo kill {number}",), expected="one of " + str(number))
 
 
 @rule("XXX02", "nothing is wrong", category="other")
@@ -160,20 +131,42 @@ def in_branches() -> Finding | None:
 @rule("XXX03", "nothing is wrong", category="other")
 def by_a_helper() -> Finding | None:
     """Why."""
-    return _helped(2)
+    return _helped(say("{number} left", number=2))
 
 
-def _helped(number: int) -> Finding:
-    return Finding(saw=say("{number} left", number=number), fix=_steps(), expected="")
+def _helped(saw: str) -> Finding:
+    steps = ["first"]
+    steps.append("then")
+    return Finding(saw=saw, fix=(*_steps(), *steps, *LAST), expected=WORDS.get("one", "") or WORDS["two"])
 
 
 def _steps() -> tuple[str, ...]:
     return ("sudo reboot",)
 
 
-def test_a_text_put_together_at_run_time_is_refused() -> None:
-    with pytest.raises(WordingError, match="XXX01"):
-        wording(put_together)
+LAST = ("at last",)
+WORDS = {"one": "only one", "two": "only two"}
+
+
+@rule("XXX04", "nothing is wrong", category="other")
+def from_elsewhere() -> Finding | None:
+    """Why."""
+    return Finding(saw=inspect.cleandoc("x"), fix=())
+
+
+@rule("XXX05", "nothing is wrong", category="other")
+def without_end() -> Finding | None:
+    """Why."""
+    return _again()
+
+
+def _again() -> Finding | None:
+    return _again()
+
+
+def test_a_text_put_together_at_run_time_is_told_apart() -> None:
+    assert wording(put_together).built == ("{…} of them", "one of {…}", "sudo kill {…}")
+    assert [text for text in wording(put_together).built if is_to_be_said(text)] == ["{…} of them", "one of {…}"]
 
 
 def test_every_branch_of_a_rule_is_read() -> None:
@@ -186,9 +179,15 @@ def test_every_branch_of_a_rule_is_read() -> None:
 
 def test_what_a_helper_says_counts() -> None:
     told = wording(by_a_helper)
-    assert (told.saw, told.fix, told.expected, told.severities) == (
-        ("{number} left",),
-        ("sudo reboot",),
-        (),
-        ("problem",),
-    )
+    assert (told.saw, told.severities, told.built) == (("{number} left",), ("problem",), ())
+    assert told.fix == ("sudo reboot", "first", "then", "at last")
+    assert told.expected == ("only one", "only two")
+
+
+def test_a_text_from_nobody_knows_where_is_refused() -> None:
+    with pytest.raises(WordingError, match="XXX04"):
+        wording(from_elsewhere)
+
+
+def test_a_helper_that_calls_itself_ends() -> None:
+    assert wording(without_end).saw == ()

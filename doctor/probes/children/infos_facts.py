@@ -117,7 +117,7 @@ def _whole(data: bytes) -> dict[str, Any]:
     generation = next((key for key in GENERATIONS if isinstance(document.get(key), (list, tuple))), "")
     frames = [frame for frame in document.get(generation, ()) if isinstance(frame, dict)]
     about = document.get("metadata", document.get("metainfo"))
-    version = about.get("version", about.get("info_version")) if isinstance(about, dict) else ""
+    version = about.get("version") if isinstance(about, dict) else ""
     count = len(document[generation]) if generation else None
     return {"generation": generation, "version": _text(version), "count": count, **_first(frames)}
 
