@@ -31,11 +31,12 @@ class RecordingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the recorded look was about: the interpreter, the checkout and the data set folder."""
+    """What the recorded look was about: the interpreter, the checkout, the data set, extensions named by hand."""
 
     python: str
     folder: str
     dataroot: str = ""
+    extensions: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -91,6 +92,10 @@ class Recorder:
         """Measure room."""
         return self._keep("space", path, self._host.space(path))
 
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+        """Look into a shared object."""
+        return self._keep("binaries", path, self._host.inspect(path, libraries))
+
     def variable(self, name: str) -> str:
         """Read a variable."""
         value = self._host.variable(name)
@@ -121,9 +126,9 @@ class Recorder:
 
     def document(self, subject: Subject, *, redacted: bool = True) -> dict[str, Any]:
         """Return the recording; its own keys are never redacted, whatever this user is called."""
-        about: dict[str, Any] = asdict(subject)
         kept = {kind: dict(sorted(rows.items())) for kind, rows in sorted(self._kept.items())}
         own_python = self.own_python()
+        about: dict[str, Any] = asdict(subject)
         if redacted:
             names = own_names()
             secret = {name: redact_variable(name, value) for name, value in kept.get("variables", {}).items()}
@@ -201,6 +206,11 @@ class Replay:
             return None
         return row[0], row[1]
 
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002 — Host's signature
+        """Return what was in the shared object."""
+        row = self._of("binaries").get(path)
+        return row if isinstance(row, dict) else {"problem": "it was not recorded"}
+
     def variable(self, name: str) -> str:
         """Return the variable."""
         return self._text("variables", name) or ""
@@ -217,7 +227,9 @@ class Replay:
         """Return what the recorded look was about."""
         row = self._of("subject")
         python, folder = str(row.get("python") or self.own_python()), str(row.get("folder") or "/")
-        return Subject(python, folder, str(row.get("dataroot") or ""))
+        named = row.get("extensions")
+        extensions = tuple(map(str, named)) if isinstance(named, list) else ()
+        return Subject(python, folder, str(row.get("dataroot") or ""), extensions)
 
     def _of(self, kind: str) -> dict[str, Any]:
         rows = self._document.get(kind)
