@@ -114,33 +114,50 @@ def _mutants_of_function(
 ) -> Iterator[Mutant]:
     bare = ast.FunctionDef(**{**dict(ast.iter_fields(function)), "decorator_list": []})
     ast.copy_location(bare, function)
-    for owner, field, index, node in _places(bare):
-        for before, after, edited in _edits(node):
-            _put(owner, field, index, ast.copy_location(edited, node))
-            code = _compiled(bare)
-            _put(owner, field, index, node)
-            yield Mutant(file, getattr(node, "lineno", function.lineno), qualname, before, after, code, target)
+    for place in _places(bare):
+        for before, after, edited in _edits(place.node):
+            sane = _shown(place, before)
+            place.put(ast.copy_location(edited, place.node))
+            code, mad = _compiled(bare), _shown(place, after)
+            place.put(place.node)
+            yield Mutant(file, getattr(place.node, "lineno", function.lineno), qualname, sane, mad, code, target)
 
 
-def _places(function: ast.FunctionDef) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    """Yield every statement and expression of the body with its place in the tree; hints are no code."""
-    pending: list[ast.AST] = [function]
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node in the tree: the attribute `field` of its owner, or the entry `index` of it. `around` says more of it."""
+
+    owner: ast.AST
+    field: str
+    index: int | None
+    node: ast.AST
+    around: ast.AST
+
+    def put(self, node: ast.AST) -> None:
+        """Let another node stand here."""
+        if self.index is None:
+            setattr(self.owner, self.field, node)
+        else:
+            getattr(self.owner, self.field)[self.index] = node
+
+
+def _places(function: ast.FunctionDef) -> Iterator[Place]:
+    """Yield every statement and expression of the body; hints are no code."""
+    pending: list[tuple[ast.AST, ast.AST]] = [(function, function)]
     while pending:
-        owner = pending.pop()
+        owner, around = pending.pop()
         for field, value in ast.iter_fields(owner):
             if (owner is function and field != "body") or field in {"annotation", "returns"}:
                 continue
             for index, node in enumerate(value) if isinstance(value, list) else ((None, value),):
                 if isinstance(node, (ast.expr, ast.stmt, ast.comprehension, ast.keyword, ast.match_case)):
-                    yield owner, field, index, node
-                    pending.append(node)
+                    yield Place(owner, field, index, node, around)
+                    pending.append((node, around if isinstance(node, (ast.Slice, ast.keyword)) else node))
 
 
-def _put(owner: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
-    if index is None:
-        setattr(owner, field, node)
-    else:
-        getattr(owner, field)[index] = node
+def _shown(place: Place, text: str) -> str:
+    """Return what a mutant is called by: a constant alone says too little, so what stands around it is said too."""
+    return text if not isinstance(place.node, ast.Constant) else ast.unparse(place.around).split("\n", 1)[0]
 
 
 def _compiled(function: ast.FunctionDef) -> types.CodeType:
