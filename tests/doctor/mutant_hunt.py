@@ -106,11 +106,12 @@ class Hunt:
         machines_of = _by_code(machines, lambda machine: self._sane(machine.as_expected(), machine.name))
         tests_of = _by_code(session.items, lambda item: self._sane(not self._fails(item), item.name))
         for mutant in self.mutants:
-            sane = mutant.target.__code__
+            machines_here = [machine for code in mutant.met_by for machine in machines_of[code]]
+            tests_here = [test for code in mutant.met_by for test in tests_of[code]]
             with mutant.alive():
-                if not all(machine.as_expected() for machine in machines_of[sane]):
+                if not all(machine.as_expected() for machine in machines_here):
                     self.caught_by_machines += 1
-                elif not any(self._fails(item) for item in tests_of[sane]):
+                elif not any(self._fails(test) for test in tests_here):
                     self.survivors.append(mutant)
         return True
 

@@ -102,7 +102,23 @@ class TestSeverities:
         assert severity(torch.torch_fits_python(torch=CU128, packages=packages)) == "warning"
 
 
+class TestBounds:
+    @pytest.mark.parametrize(("family", "version"), [("gcc", (9, 1)), ("clang", (10, 0))])
+    def test_the_oldest_compiler_that_will_do(self, family: str, version: tuple[int, ...]) -> None:
+        oldest = HostCompiler(family, version, "/usr/bin/c++")
+        assert compiler.compiler_is_new_enough(compiler=oldest, torch=CU128, goal=BUILD) is None
+
+    def test_anything_above_docker_s_default_is_somebody_s_choice(self) -> None:
+        assert container.shm_is_large(memory=Memory(8 * GIB, 8 * GIB, 65 << 20), system=UBUNTU) is None
+        assert container.shm_is_large(memory=Memory(8 * GIB, 8 * GIB, (64 << 20) + 1), system=UBUNTU) is None
+
+
 class TestWords:
+    def test_cuda_999_is_usual_after_suspend(self) -> None:
+        found = driver.cuda_starts(libraries=DriverLibraries(nvml_code=0, cuda_code=999), driver=ANSWERS)
+        assert found is not None
+        assert "nvidia_uvm" in found.fix[0]
+
     def test_cuda_100_is_about_hidden_or_split_gpus(self) -> None:
         found = driver.cuda_starts(libraries=DriverLibraries(nvml_code=0, cuda_code=100), driver=ANSWERS)
         assert found is not None
