@@ -16,11 +16,13 @@ from doctor.probes.pci import probe_kernel_module, probe_pci
 from doctor.probes.python import IMPORT_TIMEOUT_S, probe_packages, probe_pythons
 from doctor.probes.system import probe_disk, probe_memory, probe_system
 from doctor.probes.toolchain import probe_compiler, probe_cuda_home, probe_toolkit
+from doctor.shell import WATCH, Watch
 
 if TYPE_CHECKING:
     from doctor.shell import Host
 
 PATIENCE_S = 5.0
+TIME_TO_END_S = 0.6  # of the patience, for ending programs that do not answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ def gather(probes: tuple[tuple[tuple[str, ...], Probe], ...], patience_s: float)
     found: dict[str, Any] = {}
     threads = []
     for names, probe in probes:
-        thread = threading.Thread(target=_run, args=(names, probe, found), daemon=True)
+        thread = threading.Thread(target=_run, args=(names, probe, found, patience_s), daemon=True)
         thread.start()
         threads.append(thread)
     deadline = time.monotonic() + patience_s
@@ -71,9 +73,20 @@ def gather(probes: tuple[tuple[tuple[str, ...], Probe], ...], patience_s: float)
     return {name: found.get(name, late) for names, _ in probes for name in names}
 
 
-def _run(names: tuple[str, ...], probe: Probe, found: dict[str, Any]) -> None:
+def _run(names: tuple[str, ...], probe: Probe, found: dict[str, Any], patience_s: float) -> None:
+    watch = Watch(time.monotonic() + patience_s - min(0.1 * patience_s, TIME_TO_END_S))
+    WATCH.set(watch)
     try:
         facts = probe()
     except Exception as why:  # noqa: BLE001 — a probe's crash is a fact about this machine, not the end of the look
         facts = (Unknown(f"the probe crashed: {type(why).__name__}: {why}", looked=False),) * len(names)
-    found.update(zip(names, facts, strict=True))
+    found.update(zip(names, _candid(facts, watch), strict=True))
+
+
+def _candid(facts: tuple[object, ...], watch: Watch) -> tuple[object, ...]:
+    """Say of a fact that is missing after a program's silence that it could not be looked at, unless the probe did."""
+    missing = [fact for fact in facts if isinstance(fact, Unknown)]
+    if not watch.silences or not all(fact.looked for fact in missing):
+        return facts
+    silence = Unknown(watch.silences[0], looked=False)
+    return tuple(silence if isinstance(fact, Unknown) else fact for fact in facts)
