@@ -26,6 +26,7 @@ from doctor.facts import (
     KernelModule,
     Memory,
     Packages,
+    PciGpus,
     Python,
     Pythons,
     System,
@@ -119,9 +120,9 @@ class TestBounds:
 
 
 class TestWords:
-    @pytest.mark.parametrize(("code", "word"), [(100, "CUDA_VISIBLE_DEVICES"), (999, "nvidia_uvm")])
+    @pytest.mark.parametrize(("code", "word"), [(100, "nvidia-smi -L"), (999, "nvidia_uvm")])
     def test_what_cuda_s_codes_are_about(self, code: int, word: str) -> None:
-        found = judged("DRV06", DriverLibraries(nvml_code=0, cuda_code=code), ANSWERS)
+        found = judged("DRV06", DriverLibraries(nvml_code=0, cuda_code=code), ANSWERS, LOADED, RTX_5090, PciGpus(()))
         assert word in found.fix[0]
         assert found.confidence == "sure"
 
