@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from doctor import shell
 from doctor.facts import Unknown
 from doctor.machine import Machine
 from doctor.probes.data import probe_data
@@ -16,7 +17,6 @@ from doctor.probes.pci import probe_kernel_module, probe_pci
 from doctor.probes.python import IMPORT_TIMEOUT_S, probe_packages, probe_pythons
 from doctor.probes.system import probe_disk, probe_memory, probe_system
 from doctor.probes.toolchain import probe_compiler, probe_cuda_home, probe_toolkit
-from doctor.shell import WATCH, Watch
 
 if TYPE_CHECKING:
     from doctor.shell import Host
@@ -74,8 +74,8 @@ def gather(probes: tuple[tuple[tuple[str, ...], Probe], ...], patience_s: float)
 
 
 def _run(names: tuple[str, ...], probe: Probe, found: dict[str, Any], patience_s: float) -> None:
-    watch = Watch(time.monotonic() + patience_s - min(0.1 * patience_s, TIME_TO_END_S))
-    WATCH.set(watch)
+    watch = shell.Watch(time.monotonic() + patience_s - min(0.1 * patience_s, TIME_TO_END_S))
+    shell.WATCH.set(watch)
     try:
         facts = probe()
     except Exception as why:  # noqa: BLE001 — a probe's crash is a fact about this machine, not the end of the look
@@ -83,7 +83,7 @@ def _run(names: tuple[str, ...], probe: Probe, found: dict[str, Any], patience_s
     found.update(zip(names, _candid(facts, watch), strict=True))
 
 
-def _candid(facts: tuple[object, ...], watch: Watch) -> tuple[object, ...]:
+def _candid(facts: tuple[object, ...], watch: shell.Watch) -> tuple[object, ...]:
     """Say of a fact that is missing after a program's silence that it could not be looked at, unless the probe did."""
     missing = [fact for fact in facts if isinstance(fact, Unknown)]
     if not watch.silences or not all(fact.looked for fact in missing):
