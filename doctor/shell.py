@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from doctor.pyenv import behind_shim
+
 MAX_TEXT = 1 << 20  # no file or output that a probe reads is longer; a hostile one is cut
 DEFAULT_TIMEOUT_S = 4.0
 SILENT = "gave no answer"
@@ -121,7 +123,7 @@ class LiveHost:
     def which(self, program: str) -> str | None:
         """Return the path of a program on PATH; for a shim of pyenv, which takes long to start, what it stands for."""
         path = shutil.which(program)
-        return _behind_shim(Path(path)) if path and path.rsplit("/", 2)[-2:-1] == ["shims"] else path
+        return behind_shim(Path(path)) if path and path.rsplit("/", 2)[-2:-1] == ["shims"] else path
 
     def read(self, path: str) -> str | None:
         """Return at most MAX_TEXT bytes of a file as text."""
@@ -168,40 +170,6 @@ class LiveHost:
     def machine(self) -> str:
         """Return the CPU architecture, x86_64 for example."""
         return os.uname().machine
-
-
-def _behind_shim(shim: Path) -> str | None:
-    """Return the program that pyenv would start: of the first chosen version that has it, else of the rest of PATH."""
-    versions = shim.parent.parent / "versions"
-    if not versions.is_dir():
-        return str(shim)
-    for chosen in _pyenv_versions(shim.parent.parent):
-        for folder in (versions / chosen, *sorted(versions.glob(f"{chosen}.*"), key=_release, reverse=True)):
-            program = folder / "bin" / shim.name
-            if chosen != "system" and os.access(program, os.X_OK):
-                real = program.resolve()  # python3 is python3.11; a virtual environment's is another folder's
-                return str(real if real.parent == program.parent else program)
-    rest = [folder for folder in os.get_exec_path() if Path(folder) != shim.parent]
-    return shutil.which(shim.name, path=os.pathsep.join(rest))
-
-
-def _pyenv_versions(root: Path) -> list[str]:
-    """Return the versions that PYENV_VERSION, the nearest .python-version or pyenv's own file choose."""
-    told = os.environ.get("PYENV_VERSION", "").replace(":", " ").split()
-    nearest: list[Path] = []
-    with suppress(OSError):  # the working folder may be gone
-        here = Path.cwd()
-        nearest = [folder / ".python-version" for folder in (here, *here.parents)]
-    for file in (*nearest, root / "version"):
-        with suppress(OSError, UnicodeDecodeError):
-            told = told or [
-                word for line in file.read_text("utf-8").splitlines() for word in line.partition("#")[0].split()
-            ]
-    return told
-
-
-def _release(folder: Path) -> list[int]:
-    return [int(part) for part in folder.name.split(".") if part.isdecimal()]
 
 
 def silence(problem: str) -> Output:

@@ -1,4 +1,4 @@
-"""What a shim of pyenv stands for, found without starting the shim: it costs ten times what its program does."""
+"""What a shim of pyenv stands for: found without starting it, which would cost ten times what its program does."""
 
 from __future__ import annotations
 
