@@ -1,4 +1,4 @@
-"""What a shim of pyenv stands for, found by reading pyenv's files: to start one costs ten times what its program does."""
+"""What a shim of pyenv stands for, read from pyenv's files: to start a shim costs ten times what its program does."""
 
 from __future__ import annotations
 
