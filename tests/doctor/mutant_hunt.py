@@ -20,14 +20,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from doctor.__main__ import exit_code
+import doctor.__main__ as menu
 from doctor.advise import advise
-from doctor.consult import goal_named
+from doctor.consult import Consultation, consult
 from doctor.diagnose import diagnose
-from doctor.probes import Question, examine
-from doctor.record import load
 from doctor.rules import ALL_RULES
-from doctor.stacks import Stacks, read_stacks
 from tests.doctor.mutation import Mutant, forget_all, mutants_of
 
 if TYPE_CHECKING:
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
 
     from doctor.finding import Goal
     from doctor.machine import Machine
+    from doctor.stacks import Stacks
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "tests" / "fixtures" / "machines"
@@ -61,17 +59,24 @@ class Recorded:
         except Exception:  # noqa: BLE001 — whatever a mutant raises, it would end test_machines.py too
             return False
         found = {rule.code: finding.severity for rule, finding in diagnosis.findings}
-        return (found, choice.name if choice else None, exit_code(diagnosis, strict=False)) == self.said
+        return (found, choice.name if choice else None, menu.exit_code(diagnosis, strict=False)) == self.said
 
 
-def recorded(folder: Path, stacks: Stacks) -> Recorded:
-    """Examine a recording and read what is expected of it."""
+def recorded(folder: Path) -> Recorded:
+    """Examine a recording, as the menu does, and read what is expected of it."""
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
-    replay = load(folder)
-    subject = replay.subject()
-    machine = examine(replay, Question(python=subject.python, folder=subject.folder, dataroot=subject.dataroot))
+    consultations: list[Consultation] = []
+
+    def overhear(*words: Any, **options: Any) -> Consultation:
+        consultations.append(consult(*words, **options))
+        return consultations[-1]
+
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()):
+        patch.setattr(menu, "consult", overhear)
+        menu.main(["--replay", str(folder), "--json", "--for", expected["goal"]])
+    (told,) = consultations
     said = (expected["findings"], expected["stack"], expected["exit_code"])
-    return Recorded(folder.name, machine, goal_named(expected["goal"]), stacks, said)
+    return Recorded(folder.name, told.diagnosis.machine, told.diagnosis.goal, told.stacks, said)
 
 
 def calls_of(work: Callable[[], object]) -> set[types.CodeType]:
@@ -101,8 +106,7 @@ class Hunt:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Hunt. What calls a function is learnt from one run of everything on the sane code."""
-        stacks = read_stacks(ROOT / "env")
-        machines = [recorded(folder, stacks) for folder in sorted(RECORDED.iterdir())]
+        machines = [recorded(folder) for folder in sorted(RECORDED.iterdir())]
         machines_of = _by_code(machines, lambda machine: self._sane(machine.as_expected(), machine.name))
         tests_of = _by_code(session.items, lambda item: self._sane(not self._fails(item), item.name))
         for mutant in self.mutants:
