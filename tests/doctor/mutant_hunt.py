@@ -7,15 +7,14 @@ because it edits the doctor that it has imported.
 from __future__ import annotations
 
 import argparse
-import functools
 import io
 import json
 import sys
 from collections import defaultdict
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -23,17 +22,15 @@ from _pytest.runner import runtestprotocol
 import doctor.__main__ as menu
 from doctor.advise import advise
 from doctor.consult import Consultation, consult
-from doctor.diagnose import diagnose
+from doctor.diagnose import Diagnosis, diagnose
 from doctor.rules import ALL_RULES
 from tests.doctor.mutation import Mutant, forget_all, mutants_of
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from doctor.finding import Goal
-    from doctor.machine import Machine
-    from doctor.stacks import Stacks
+    from doctor.finding import Rule
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "tests" / "fixtures" / "machines"
@@ -43,23 +40,56 @@ PLAIN_TESTS = ("test_rules*.py", "test_advise.py", "test_compat*.py")
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A recorded machine, examined once, and what it says of itself: what `expected.json` states, no more."""
+    """A recorded machine, examined and judged once, and what `expected.json` says of it."""
 
     name: str
-    machine: Machine
-    goal: Goal
-    stacks: Stacks
-    said: object
+    told: Consultation
+    findings: dict[str, str]
+    stack: str | None
+    exit_code: int
 
-    def as_expected(self) -> bool:
-        """Return whether findings, severities, stack and exit code are the expected ones; a crash is not."""
-        try:
-            diagnosis = diagnose(self.machine, ALL_RULES, goal=self.goal, stacks=self.stacks)
-            choice = advise(self.machine, self.stacks).choice
-        except Exception:  # noqa: BLE001 — whatever a mutant raises, it would end test_machines.py too
-            return False
+
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """One rule asked again about a recorded machine, or the advice where there is no rule."""
+
+    recorded: Recorded
+    rule: Rule | None
+
+    def fails(self) -> bool:
+        """Return whether finding, severity, exit code or stack are no longer the expected ones; so is a crash."""
+        told, machine = self.recorded.told.diagnosis, self.recorded.told.diagnosis.machine
+        stacks = self.recorded.told.stacks
+        if self.rule is None:
+            with suppress(Exception):  # a crash of the advice would end test_machines.py
+                choice = advise(machine, stacks).choice
+                return self.recorded.stack != (choice.name if choice else None)
+            return True
+        (verdict,) = diagnose(machine, (self.rule,), goal=told.goal, stacks=stacks).verdicts
+        verdicts = tuple(verdict if old.rule is self.rule else old for old in told.verdicts)
+        diagnosis = Diagnosis(machine, told.goal, verdicts)
         found = {rule.code: finding.severity for rule, finding in diagnosis.findings}
-        return (found, choice.name if choice else None, menu.exit_code(diagnosis, strict=False)) == self.said
+        return (found, menu.exit_code(diagnosis, strict=False)) != (self.recorded.findings, self.recorded.exit_code)
+
+    def __str__(self) -> str:
+        return f"{self.rule.code if self.rule else 'the stack'} of {self.recorded.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainTest:
+    """A collected test, run on its own as often as it takes."""
+
+    item: pytest.Item
+
+    def fails(self) -> bool:
+        """Run it; return whether it fails."""
+        return any(report.failed for report in runtestprotocol(self.item, log=False, nextitem=None))
+
+    def __str__(self) -> str:
+        return self.item.nodeid
+
+
+Watcher: TypeAlias = Rejudged | PlainTest
 
 
 def recorded(folder: Path) -> Recorded:
@@ -75,12 +105,11 @@ def recorded(folder: Path) -> Recorded:
         patch.setattr(menu, "consult", overhear)
         menu.main(["--replay", str(folder), "--json", "--for", expected["goal"]])
     (told,) = consultations
-    said = (expected["findings"], expected["stack"], expected["exit_code"])
-    return Recorded(folder.name, told.diagnosis.machine, told.diagnosis.goal, told.stacks, said)
+    return Recorded(folder.name, told, expected["findings"], expected["stack"], expected["exit_code"])
 
 
-def calls_of(work: Callable[[], object]) -> set[types.CodeType]:
-    """Return the code of every function that `work` calls."""
+def calls_of(watcher: Watcher) -> tuple[set[types.CodeType], bool]:
+    """Return the code of every function that a watcher calls, and whether it fails."""
     called: set[types.CodeType] = set()
 
     def note(frame: types.FrameType, event: str, _: object) -> None:
@@ -89,10 +118,9 @@ def calls_of(work: Callable[[], object]) -> set[types.CodeType]:
 
     sys.setprofile(note)
     try:
-        work()
+        return called, watcher.fails()
     finally:
         sys.setprofile(None)
-    return called
 
 
 class Hunt:
@@ -102,43 +130,30 @@ class Hunt:
         self.mutants = mutants
         self.survivors: list[Mutant] = []
         self.caught_by_machines = 0
-        self._failed = False
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Hunt. What calls a function is learnt from one run of everything on the sane code."""
+        """Hunt. Who calls a function is learnt from asking everybody once on the sane code."""
         machines = [recorded(folder) for folder in sorted(RECORDED.iterdir())]
-        machines_of = _by_code(machines, lambda machine: self._sane(machine.as_expected(), machine.name))
-        tests_of = _by_code(session.items, lambda item: self._sane(not self._fails(item), item.name))
+        rejudged = by_code(Rejudged(machine, rule) for machine in machines for rule in (None, *ALL_RULES))
+        tests = by_code(PlainTest(item) for item in session.items)
         for mutant in self.mutants:
-            machines_here = [machine for code in mutant.met_by for machine in machines_of[code]]
-            tests_here = [test for code in mutant.met_by for test in tests_of[code]]
             with mutant.alive():
-                if not all(machine.as_expected() for machine in machines_here):
+                if any(watcher.fails() for code in mutant.met_by for watcher in rejudged[code]):
                     self.caught_by_machines += 1
-                elif not any(self._fails(test) for test in tests_here):
+                elif not any(watcher.fails() for code in mutant.met_by for watcher in tests[code]):
                     self.survivors.append(mutant)
         return True
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember whether the test at hand failed."""
-        self._failed |= report.failed
 
-    def _fails(self, item: pytest.Item) -> bool:
-        self._failed = any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
-        return self._failed
-
-    @staticmethod
-    def _sane(holds: bool, name: str) -> None:  # noqa: FBT001 — the one fact that counts
-        if not holds:
-            raise RuntimeError(f"{name} fails before any mutation: make the tests pass first")
-
-
-def _by_code(watchers: Iterable[Any], run: Callable[[Any], None]) -> dict[types.CodeType, list[Any]]:
-    """Run every watcher once; return which ones call which code."""
-    found: dict[types.CodeType, list[Any]] = defaultdict(list)
+def by_code(watchers: Iterable[Watcher]) -> dict[types.CodeType, list[Watcher]]:
+    """Return which watchers call which code. Raises RuntimeError for one that fails before there is a mutant."""
+    found: dict[types.CodeType, list[Watcher]] = defaultdict(list)
     for watcher in watchers:
         forget_all()  # a cached answer calls nothing
-        for code in calls_of(functools.partial(run, watcher)):
+        called, fails = calls_of(watcher)
+        if fails:
+            raise RuntimeError(f"{watcher} fails before any mutation: make the tests pass first")
+        for code in called:
             found[code].append(watcher)
     return found
 
