@@ -182,7 +182,12 @@ def main() -> int:
     mutants = all_mutants(parser.parse_args().only)
     found = hunt(mutants)
     rows = [{"key": mutant.key, "line": mutant.line} for mutant in found.survivors]
-    document = {"mutants": len(mutants), "caught_by_machines": found.caught_by_machines, "survivors": rows}
+    document = {
+        "mutants": len(mutants),
+        "caught_by_machines": found.caught_by_machines,
+        "keys": sorted({mutant.key for mutant in mutants}),
+        "survivors": rows,
+    }
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return 0
 

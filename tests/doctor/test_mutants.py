@@ -43,7 +43,8 @@ def test_the_tests_notice_nearly_every_edit_of_a_rule(hunted: Any) -> None:
 
 
 def test_no_mutant_is_excused_that_a_test_notices(hunted: Any) -> None:
-    assert set(equivalents()) <= {row["key"] for row in hunted["survivors"]}
+    still_there = set(equivalents()) & set(hunted["keys"])
+    assert sorted(still_there - {row["key"] for row in hunted["survivors"]}) == []
 
 
 def test_every_excuse_has_a_reason() -> None:
