@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from doctor import shell
 from doctor.facts import Unknown
 from doctor.machine import Machine
 from doctor.probes.data import probe_data
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from doctor.shell import Host
 
 PATIENCE_S = 5.0
+TIME_TO_END_S = 0.6  # of the patience, for ending programs that do not answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def gather(probes: tuple[tuple[tuple[str, ...], Probe], ...], patience_s: float)
     found: dict[str, Any] = {}
     threads = []
     for names, probe in probes:
-        thread = threading.Thread(target=_run, args=(names, probe, found), daemon=True)
+        thread = threading.Thread(target=_run, args=(names, probe, found, patience_s), daemon=True)
         thread.start()
         threads.append(thread)
     deadline = time.monotonic() + patience_s
@@ -79,10 +81,21 @@ def gather(probes: tuple[tuple[tuple[str, ...], Probe], ...], patience_s: float)
     return {name: found.get(name, late) for names, _ in probes for name in names}
 
 
-def _run(names: tuple[str, ...], probe: Probe, found: dict[str, Any]) -> None:
+def _run(names: tuple[str, ...], probe: Probe, found: dict[str, Any], patience_s: float) -> None:
+    watch = shell.Watch(time.monotonic() + patience_s - min(0.1 * patience_s, TIME_TO_END_S))
+    shell.WATCH.set(watch)
     try:
         facts = probe()
     except Exception as why:  # noqa: BLE001 — a probe's crash is a fact about this machine, not the end of the look
         words = say("the probe crashed: {kind}: {why}", kind=type(why).__name__, why=str(why))
         facts = (Unknown(words, looked=False),) * len(names)
-    found.update(zip(names, facts, strict=True))
+    found.update(zip(names, _candid(facts, watch), strict=True))
+
+
+def _candid(facts: tuple[object, ...], watch: shell.Watch) -> tuple[object, ...]:
+    """Say of a fact that is missing after a program's silence that it could not be looked at, unless the probe did."""
+    missing = [fact for fact in facts if isinstance(fact, Unknown)]
+    if not watch.silences or not all(fact.looked for fact in missing):
+        return facts
+    silence = Unknown(watch.silences[0], looked=False)
+    return tuple(silence if isinstance(fact, Unknown) else fact for fact in facts)
