@@ -71,7 +71,7 @@ def driver_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def probed() -> tuple[DriverLibraries | Unknown, Driver | Unknown, Gpus | Unknown]:
-    return probe_driver(LiveHost())
+    return probe_driver(LiveHost())[:3]
 
 
 @needs_compiler
@@ -80,21 +80,28 @@ class TestDriverLibraries:
         library(driver_folder, "libnvidia-ml.so.1", NVML.replace("INIT", "return 0;"))
         _, driver, gpus = probed()
         assert driver == Driver(version=(580, 95, 5), cuda=(13, 0), source="NVML")
-        assert gpus == Gpus((Gpu("NVIDIA H100", (9, 0), 80 << 30), Gpu("NVIDIA L4", (8, 9), 80 << 30)))
+        assert gpus == Gpus(
+            (
+                Gpu("NVIDIA H100", (9, 0), 80 << 30, free=1, index=0),
+                Gpu("NVIDIA L4", (8, 9), 80 << 30, free=1, index=1),
+            )
+        )
 
     def test_libcuda_alone_shows_the_gpus_and_the_library_s_version(self, driver_folder: Path) -> None:
         library(driver_folder, "libcuda.so.570.195.03", CUDA.replace("CODE", "0"))
         (driver_folder / "libcuda.so.1").symlink_to("libcuda.so.570.195.03")
         libraries, driver, gpus = probed()
-        assert gpus == Gpus((Gpu("NVIDIA L4", (8, 9), 24 << 30),))
+        assert gpus == Gpus((Gpu("NVIDIA L4", (8, 9), 24 << 30, index=0),), source="libcuda")
         assert driver == Driver(version=(570, 195, 3), cuda=(12, 8), source="libcuda")
-        assert libraries == DriverLibraries(nvml_code=None, cuda_code=0, version=(570, 195, 3))
+        path = str(driver_folder / "libcuda.so.570.195.03")
+        assert libraries == DriverLibraries(nvml_code=None, cuda_code=0, version=(570, 195, 3), cuda_path=path)
 
     def test_a_refusal_keeps_its_code(self, driver_folder: Path) -> None:
         library(driver_folder, "libnvidia-ml.so.1", NVML.replace("INIT", "return 18;"))
         library(driver_folder, "libcuda.so.1", CUDA.replace("CODE", "803"))
         libraries, driver, _ = probed()
-        assert libraries == DriverLibraries(nvml_code=18, cuda_code=803)
+        path = str(driver_folder / "libcuda.so.1")
+        assert libraries == DriverLibraries(nvml_code=18, cuda_code=803, cuda_path=path)
         assert driver == Unknown("NVML says 18: library and kernel module have different versions")
 
     def test_a_crash_is_a_fact_and_not_the_doctor_s_end(self, driver_folder: Path) -> None:
