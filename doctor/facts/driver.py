@@ -122,6 +122,11 @@ class Gpus:
     source: str = "NVML"
     lost: tuple[int, ...] = ()
 
+    @property
+    def uncut(self) -> tuple[Gpu, ...]:
+        """Return the GPUs on which MIG is on without an instance: CUDA cannot use them."""
+        return tuple(gpu for gpu in self.found if gpu.mig and gpu.mig_instances == 0)
+
     def __str__(self) -> str:
         """Return one line; equal GPUs are counted, not repeated."""
         lines = [str(gpu) for gpu in self.found]
@@ -166,6 +171,18 @@ class CudaVariables:
         if self.visible is None:
             return None
         return tuple(entry for part in self.visible.split(",") if (entry := part.strip()))
+
+    def left_of(self, count: int) -> int:
+        """Return how many of `count` GPUs stay visible: CUDA reads up to the first entry that names none of them."""
+        if self.chosen is None:
+            return count
+        left = 0
+        for entry in self.chosen:
+            named = entry.startswith(("GPU-", "MIG-", "UUID"))  # a recording says UUID in their place
+            if not named and not (entry.isascii() and entry.isdigit() and int(entry) < count):
+                break
+            left += 1
+        return left
 
     def __str__(self) -> str:
         """Return one line."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from doctor.rules import compiler, container, data, driver, stack, toolkit, torch
+from doctor.rules import compiler, container, data, driver, gpus, kernel, stack, toolkit, torch, wsl
 
 if TYPE_CHECKING:
     from doctor.finding import Rule
 
 ALL_RULES: tuple[Rule, ...] = (
+    *kernel.RULES,
     *driver.RULES,
+    *gpus.RULES,
+    *wsl.RULES,
     *container.RULES,
     *stack.RULES,
     *torch.RULES,

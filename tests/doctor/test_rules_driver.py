@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from doctor.facts import Driver, DriverLibraries, Gpu, Gpus, KernelModule, Memory, PciGpu, PciGpus, System, Unknown
-from doctor.rules import container, driver
+from doctor.rules import container, driver, kernel, wsl
 
 KERNEL = "6.8.0-87-generic"
 UBUNTU = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu 22.04.5 LTS", secure_boot=False)
@@ -28,23 +28,23 @@ def held_by(driver_name: str) -> PciGpus:
 
 class TestModuleIsLoaded:
     def test_no_driver_installed(self) -> None:
-        found = driver.module_is_loaded(pci=held_by(""), module=NOT_LOADED, system=UBUNTU)
+        found = kernel.module_is_loaded(pci=held_by(""), module=NOT_LOADED, system=UBUNTU, dkms=NO_DKMS, policy=NO_POLICY)
         assert found is not None
         assert "no NVIDIA driver is installed" in found.saw
 
     def test_built_for_another_kernel_names_the_headers(self) -> None:
         module = KernelModule(loaded=None, built_for=("6.8.0-60-generic",))
-        found = driver.module_is_loaded(pci=held_by(""), module=module, system=UBUNTU)
+        found = kernel.module_is_loaded(pci=held_by(""), module=module, system=UBUNTU, dkms=NO_DKMS, policy=NO_POLICY)
         assert found is not None
         assert f"linux-headers-{KERNEL}" in found.fix[0]
 
     def test_secure_boot_does_not_excuse_a_driver_that_is_not_installed(self) -> None:
         locked = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu 22.04.5 LTS", secure_boot=True)
-        assert driver.module_is_loaded(pci=held_by(""), module=NOT_LOADED, system=locked) is not None
+        assert kernel.module_is_loaded(pci=held_by(""), module=NOT_LOADED, system=locked, dkms=NO_DKMS, policy=NO_POLICY) is not None
 
     def test_built_but_not_loaded(self) -> None:
         module = KernelModule(loaded=None, built_for=(KERNEL,))
-        found = driver.module_is_loaded(pci=held_by(""), module=module, system=UBUNTU)
+        found = kernel.module_is_loaded(pci=held_by(""), module=module, system=UBUNTU, dkms=NO_DKMS, policy=NO_POLICY)
         assert found is not None
         assert found.fix[0].startswith("sudo modprobe nvidia")
 
@@ -61,7 +61,7 @@ class TestModuleIsLoaded:
         ids=["loaded", "no GPU", "WSL", "container", "passed through", "nouveau has its own rule"],
     )
     def test_silent(self, pci: PciGpus, module: KernelModule, system: System) -> None:
-        assert driver.module_is_loaded(pci=pci, module=module, system=system) is None
+        assert kernel.module_is_loaded(pci=pci, module=module, system=system, dkms=NO_DKMS, policy=NO_POLICY) is None
 
 
 class TestNouveau:
@@ -235,7 +235,7 @@ class TestSecureBoot:
         assert "Key was rejected by service" in found.fix[0]
 
     def test_then_the_general_rule_holds_its_tongue(self) -> None:
-        assert driver.module_is_loaded(pci=held_by(""), module=self.BUILT, system=self.LOCKED) is None
+        assert kernel.module_is_loaded(pci=held_by(""), module=self.BUILT, system=self.LOCKED, dkms=NO_DKMS, policy=NO_POLICY) is None
 
     @pytest.mark.parametrize(
         ("module", "system"),
