@@ -115,6 +115,14 @@ def needed_flavour(capability: Capability, name: str) -> Flavour:
     return "proprietary" if capability < OPEN_FROM else ""
 
 
+def drives(module: Version, flavour: Flavour, capability: Capability, name: str) -> bool:
+    """Return whether a module of this version and kind takes this GPU; an unknown kind is believed to."""
+    last = last_branch_for(capability)
+    if last is not None and module[0] > last:
+        return False
+    return not flavour or needed_flavour(capability, name) in {"", flavour}
+
+
 def is_consumer(name: str) -> bool:
     """Return whether this is a GPU for which there is no forward compatibility."""
     return CONSUMER.search(name) is not None

@@ -105,6 +105,16 @@ class Gpu:
     remap_pending: bool | None = None
     fabric: int | None = None
 
+    @property
+    def fabric_waits(self) -> bool:
+        """Whether the NVLink fabric exists and is not set up yet."""
+        return self.fabric in {1, 2}
+
+    @property
+    def label(self) -> str:
+        """Return the name, with the driver's index before it where that is known."""
+        return self.name if self.index is None else f"GPU {self.index} {self.name}"
+
     def __str__(self) -> str:
         """Return one line."""
         size = f", {self.memory / GIB:.0f} GiB" if self.memory else ""
@@ -160,10 +170,14 @@ class Disagreements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CudaVariables:
-    """The variables that choose GPUs for CUDA. `visible` is None where CUDA_VISIBLE_DEVICES is not set at all."""
+    """The variables that choose GPUs for CUDA. `visible` is None where CUDA_VISIBLE_DEVICES is not set at all.
+
+    `in_job` says that a scheduler started this shell, which may have confined it to some of the GPUs.
+    """
 
     visible: str | None = None
     order: str = ""
+    in_job: bool = False
 
     @property
     def chosen(self) -> tuple[str, ...] | None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from doctor.shell import Host
 
 CHILDREN = Path(__file__).parent / "children"
+KERNEL = "kernel module"
+TRUST = ("NVML", "libcuda", KERNEL, "nvidia-smi")
 PROC_GPUS = "/proc/driver/nvidia/gpus"
 COMPUTE_MODES: tuple[ComputeMode, ...] = ("default", "exclusive", "prohibited", "exclusive")  # nvmlComputeMode_t
 # nvml.h and cuda.h: the codes that have a cause of their own
@@ -110,7 +112,7 @@ def probe_driver(host: Host) -> tuple[DriverLibraries | Unknown, Driver | Unknow
     )
     libraries = nothing if broken else known  # a child that hung has not shown that its library is missing
     answers.append(_ask_kernel(host))
-    return libraries, _driver(host, answers[:-1], nothing), _gpus(answers, nothing), compare(answers)
+    return libraries, _driver(answers, nothing), _gpus(answers, nothing), compare(answers)
 
 
 def compare(answers: list[Answer]) -> Disagreements:
@@ -129,12 +131,13 @@ def compare(answers: list[Answer]) -> Disagreements:
     return Disagreements(tuple(one for one in found if not (counted and one.what == "names of the GPUs")))
 
 
-def _driver(host: Host, answers: list[Answer], nothing: Unknown) -> Driver | Unknown:
-    answered = [answer for answer in answers if answer.version or answer.code == 0]
+def _driver(answers: list[Answer], nothing: Unknown) -> Driver | Unknown:
+    """Take the version of NVML, else of the module, else of nvidia-smi, else of the library file that answered."""
+    answered = [answer for answer in answers if answer.code == 0 or (answer.version and answer.source != KERNEL)]
     if not answered:
         return nothing
-    loaded = find_version((host.read("/sys/module/nvidia/version") or "").strip())
-    named = [answer.version for answer in answered] + [loaded] + [answer.library for answer in answered]
+    ranked = sorted(answers, key=lambda answer: TRUST.index(answer.source))
+    named = [answer.version for answer in ranked] + [answer.library for answer in answered]
     version = next((version for version in named if version), None)
     cuda = next((answer.cuda for answer in answers if answer.cuda), None)
     if version is None:
@@ -182,7 +185,7 @@ def _ask_kernel(host: Host) -> Answer:
     """Read what the module itself says below /proc and /sys: no library is needed for that."""
     names = (parse_proc_gpu(host.read(f"{PROC_GPUS}/{at}/information") or "") for at in host.listing(PROC_GPUS))
     version = find_version((host.read("/sys/module/nvidia/version") or "").strip())
-    return Answer("kernel module", version=version, models=tuple(name for name in names if name))
+    return Answer(KERNEL, version=version, models=tuple(name for name in names if name))
 
 
 def _gpu(row: dict[str, Any]) -> Gpu:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from doctor.shell import Host
 
 FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
 WSL_FOLDER = "/usr/lib/wsl/lib"
 
 
@@ -52,7 +53,8 @@ def probe_cuda_variables(host: Host) -> CudaVariables:
     """Read CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER; a variable that is empty is not one that is not set."""
     name = "CUDA_VISIBLE_DEVICES"
     visible = host.variable(name) if host.is_set(name) else None
-    return CudaVariables(visible=visible, order=host.variable("CUDA_DEVICE_ORDER"))
+    in_job = any(host.variable(job) for job in JOB_VARIABLES)
+    return CudaVariables(visible=visible, order=host.variable("CUDA_DEVICE_ORDER"), in_job=in_job)
 
 
 def probe_wsl(host: Host) -> Wsl | Unknown:

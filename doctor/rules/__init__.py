@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from doctor.rules import compiler, container, data, driver, gpus, kernel, stack, toolkit, torch, wsl
+from doctor.rules import compiler, container, data, driver, gpus, health, kernel, stack, toolkit, torch, wsl
 
 if TYPE_CHECKING:
     from doctor.finding import Rule
@@ -13,6 +13,7 @@ ALL_RULES: tuple[Rule, ...] = (
     *kernel.RULES,
     *driver.RULES,
     *gpus.RULES,
+    *health.RULES,
     *wsl.RULES,
     *container.RULES,
     *stack.RULES,

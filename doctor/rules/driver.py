@@ -21,6 +21,7 @@ from doctor.words import say
 
 NVML_MISMATCH = 18  # nvml.h
 CUDA_STUB, CUDA_NO_DEVICE = 34, 100  # cuda.h
+ABOUT_GPUS = {"number of GPUs", "names of the GPUs"}
 CUDA_NOT_READY, CUDA_MISMATCH, CUDA_NO_COMPAT, CUDA_UNKNOWN = 802, 803, 804, 999
 
 
@@ -89,19 +90,22 @@ def nodes_are_open(module: KernelModule, system: System) -> Finding | None:
 
 @rule("DRV06", "CUDA starts on the driver that is loaded", category="driver")
 def cuda_starts(
+    *,
     libraries: DriverLibraries,
     driver: Driver,
     gpus: Gpus | Unknown,
     variables: CudaVariables | Unknown,
     fabric: Fabric | Unknown,
+    pci: PciGpus | Unknown,
+    module: KernelModule,
 ) -> Finding | None:
     """NVML (and nvidia-smi) may look healthy while CUDA itself refuses."""
     code = libraries.cuda_code
     if code is None or code in {0, CUDA_STUB, CUDA_MISMATCH, CUDA_NO_COMPAT}:
         return None
-    if code == CUDA_NO_DEVICE and (_all_uncut(gpus) or _all_hidden(variables, gpus)):
-        return None  # DRV22 and DRV23 say it better
-    if code == CUDA_NOT_READY and isinstance(fabric, Fabric) and fabric.active is False:
+    if code == CUDA_NO_DEVICE and (_all_uncut(gpus) or _all_hidden(variables, gpus) or _all_refused(pci, module)):
+        return None  # DRV22, DRV23, and DRV07 or DRV15 say it better
+    if code == CUDA_NOT_READY and _fabric_is_down(fabric, gpus):
         return None  # so does DRV21
     fixes = {
         CUDA_NO_DEVICE: ("nvidia-smi -L; sudo dmesg | grep -i -E 'nvrm|xid' | tail # does the driver see the GPU?",),
@@ -117,22 +121,6 @@ def cuda_starts(
         fix=fixes.get(code, ("sudo dmesg | grep -i -E 'nvrm|xid' | tail", "sudo reboot")),
         confidence="sure" if code in fixes else "guess",
     )
-
-
-@rule("DRV07", "the driver still supports every GPU in the machine", category="driver")
-def driver_supports_gpus(pci: PciGpus, module: KernelModule) -> Finding | None:
-    """Branch 580 is the last for Maxwell, Pascal and Volta, 470 the last for Kepler."""
-    if module.loaded is None:
-        return None
-    for gpu in pci.found:
-        last = drivers.last_branch_for(gpu.capability) if gpu.capability else None
-        if last and module.loaded[0] > last:
-            return Finding(
-                saw=say("driver {version} no longer supports {gpu}", version=dotted_driver(module.loaded), gpu=gpu),
-                expected=say("branch {branch} or older for this GPU", branch=last),
-                fix=(f"sudo apt install nvidia-driver-{last} && sudo reboot",),
-            )
-    return None
 
 
 @rule("DRV08", "the driver is one that the doctor's table knows", category="driver")
@@ -227,12 +215,13 @@ def one_version_is_installed(files: LibraryFiles, system: System) -> Finding | N
 
 
 @rule("DRV20", "the sources about the driver agree", category="driver")
-def sources_agree(disagreements: Disagreements, gpus: Gpus | Unknown, system: System) -> Finding | None:
+def sources_agree(
+    disagreements: Disagreements, gpus: Gpus | Unknown, system: System, variables: CudaVariables
+) -> Finding | None:
     """NVML, libcuda, nvidia-smi and the kernel should tell one story; where they do not, parts of two drivers mix."""
-    explained = {"number of GPUs", "names of the GPUs"} if system.container else set()
-    if isinstance(gpus, Gpus) and gpus.lost:
-        explained.add("number of GPUs")  # DRV27 says it better
-    found = [one for one in disagreements.found if one.what not in explained]
+    confined = system.container or variables.in_job  # the kernel lists the GPUs of others too
+    lost = isinstance(gpus, Gpus) and gpus.lost  # DRV27 says it better
+    found = [one for one in disagreements.found if not ((confined or lost) and one.what in ABOUT_GPUS)]
     if not found:
         return None
     first = found[0]
@@ -247,6 +236,11 @@ def sources_agree(disagreements: Disagreements, gpus: Gpus | Unknown, system: Sy
     )
 
 
+def _fabric_is_down(fabric: Fabric | Unknown, gpus: Gpus | Unknown) -> bool:
+    down = isinstance(fabric, Fabric) and fabric.active is False
+    return down or (isinstance(gpus, Gpus) and any(gpu.fabric_waits for gpu in gpus.found))
+
+
 def _all_uncut(gpus: Gpus | Unknown) -> bool:
     return isinstance(gpus, Gpus) and gpus.uncut == gpus.found
 
@@ -254,6 +248,16 @@ def _all_uncut(gpus: Gpus | Unknown) -> bool:
 def _all_hidden(variables: CudaVariables | Unknown, gpus: Gpus | Unknown) -> bool:
     count = len(gpus.found) if isinstance(gpus, Gpus) else 1
     return isinstance(variables, CudaVariables) and variables.left_of(count) == 0
+
+
+def _all_refused(pci: PciGpus | Unknown, module: KernelModule) -> bool:
+    """Whether the loaded module takes none of the GPUs on the bus."""
+    if module.loaded is None or isinstance(pci, Unknown) or not pci.found:
+        return False
+    return not any(
+        gpu.capability is None or drivers.drives(module.loaded, module.flavour, gpu.capability, gpu.name)
+        for gpu in pci.found
+    )
 
 
 def _version(version: Version | None) -> str:
@@ -271,7 +275,6 @@ RULES = (
     library_is_there,
     nodes_are_open,
     cuda_starts,
-    driver_supports_gpus,
     driver_is_known,
     compat_fits,
     libcuda_is_no_stub,

@@ -21,6 +21,7 @@ BLACKLIST_NOUVEAU = (
     " | sudo tee /etc/modprobe.d/nouveau.conf && sudo update-initramfs -u && sudo reboot"
 )
 ENROL = "sudo mokutil --import /var/lib/shim-signed/mok/MOK.der # then reboot and enrol the key in the blue screen"
+OF_RED_HAT = ("Red Hat", "Rocky", "AlmaLinux", "CentOS", "Fedora", "Oracle", "Amazon")
 OLDER_COMPILER = "unrecognized command"  # the kernel was built by a newer GCC than the one that builds the module
 
 
@@ -50,7 +51,7 @@ def module_is_loaded(
             others=", ".join(module.built_for),
             kernel=system.kernel,
         )
-        fix = [_build(system.kernel), "or boot the older kernel"]
+        fix = [_build(system), "or boot the older kernel"]
     else:
         saw, fix = say("{gpus} is on the PCI bus, but no NVIDIA driver is installed", gpus=pci), [INSTALL_DRIVER]
     return Finding(saw=saw, expected="the module nvidia in /proc/modules", fix=tuple(fix))
@@ -130,7 +131,7 @@ def dkms_has_built_it(pci: PciGpus, module: KernelModule, system: System, dkms: 
     fix = [
         f"sudo dkms install -m {newest.module} -v {newest.version} -k {system.kernel}"
         if dkms.headers
-        else _build(system.kernel),
+        else _build(system),
         f"grep -n -m 3 'error:' {log}",
         "or boot the older kernel",
     ]
@@ -154,7 +155,7 @@ def headers_are_there(dkms: Dkms, module: KernelModule, system: System) -> Findi
     return Finding(
         saw=say("DKMS keeps the NVIDIA module, and /lib/modules/{kernel}/build is missing", kernel=system.kernel),
         expected="the headers of the running kernel",
-        fix=(f"sudo apt install linux-headers-{system.kernel}",),
+        fix=(f"sudo {_headers(system)}",),
         severity="note",
     )
 
@@ -222,7 +223,10 @@ def module_is_not_switched_off(module: KernelModule, system: System, pci: PciGpu
     return Finding(
         saw=say("{file} forbids the module nvidia", file=module.blacklisted_in),
         expected="no such line",
-        fix=(f"sudo rm {module.blacklisted_in} && sudo update-initramfs -u && sudo reboot",),
+        fix=(
+            say("take the line about nvidia out of {file}", file=module.blacklisted_in),
+            "sudo update-initramfs -u && sudo reboot # Fedora, RHEL: sudo dracut --force",
+        ),
         severity="problem" if isinstance(pci, PciGpus) and pci.found else "note",
     )
 
@@ -241,8 +245,15 @@ def _is_dropped(version: Version | None, capability: tuple[int, int] | None) -> 
     return bool(version and last and version[0] > last)
 
 
-def _build(kernel: str) -> str:
-    return f"sudo apt install linux-headers-{kernel} && sudo dkms autoinstall"
+def _build(system: System) -> str:
+    return f"sudo {_headers(system)} && sudo dkms autoinstall"
+
+
+def _headers(system: System) -> str:
+    """Return the command that installs the running kernel's headers on this distribution."""
+    if system.distribution.startswith(OF_RED_HAT):
+        return f"dnf install kernel-devel-{system.kernel}"
+    return f"apt install linux-headers-{system.kernel}"
 
 
 def _signature(file: ModuleFile | Unknown) -> str:
@@ -260,7 +271,8 @@ def _how_to_sign(file: ModuleFile | Unknown) -> tuple[str, ...]:
         branch = file.version[0] if file.version else drivers.NEWEST_BRANCH
         return (
             f"sudo apt install linux-modules-nvidia-{branch}-generic # Ubuntu: the module as Canonical signs it",
-            "sudo update-secureboot-policy --new-key; sudo dkms autoinstall; sudo update-secureboot-policy --enroll-key",
+            "sudo update-secureboot-policy --new-key && sudo dkms autoinstall",
+            "sudo update-secureboot-policy --enroll-key # then reboot",
         )
     return (ENROL,)
 
