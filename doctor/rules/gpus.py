@@ -1,5 +1,6 @@
 """DRV: CUDA may use every GPU: visible, not cut into nothing, not full, not closed, known. Defects: `health.py`."""
 
+from doctor.compat import drivers
 from doctor.compat import gpus as table
 from doctor.facts import (
     GIB,
