@@ -74,7 +74,9 @@ def nodes_are_open(module: KernelModule, system: System) -> Finding | None:
         return Finding(
             saw=say("this user cannot open {nodes}", nodes=", ".join(module.closed_nodes)),
             expected="read and write permission",
-            fix=(f"ls -l {module.closed_nodes[0]} # then: sudo usermod -aG GROUP $USER, and log in again",),
+            fix=(
+                say("ls -l {node} # then: sudo usermod -aG GROUP $USER, and log in again", node=module.closed_nodes[0]),
+            ),
         )
     absent = [node for node in ("/dev/nvidiactl", "/dev/nvidia-uvm") if node not in module.nodes]
     if not absent:
@@ -116,7 +118,9 @@ def cuda_starts(
         ),
     }
     return Finding(
-        saw=say("{driver} answers, but cuInit returns {code}", driver=driver, code=code),
+        saw=say(
+            "driver {version} answers, but cuInit returns {code}", version=dotted_driver(driver.version), code=code
+        ),
         expected="0",
         fix=fixes.get(code, ("sudo dmesg | grep -i -E 'nvrm|xid' | tail", "sudo reboot")),
         confidence="sure" if code in fixes else "guess",
@@ -183,7 +187,7 @@ def libcuda_is_no_stub(libraries: DriverLibraries | Unknown, files: LibraryFiles
     if not loaded and not folders:
         return None
     if loaded:
-        saw: str = say("libcuda.so.1 is the stub of a toolkit, and cuInit returns 34")
+        saw: str = "libcuda.so.1 is the stub of a toolkit: CUDA answers 34"
     else:
         saw = say("LD_LIBRARY_PATH holds {folders}", folders=", ".join(folders))
     return Finding(
@@ -206,7 +210,7 @@ def one_version_is_installed(files: LibraryFiles, system: System) -> Finding | N
         saw=say("driver libraries of several versions: {files}", files=", ".join(map(str, files.found))),
         expected="one version",
         fix=(
-            f"dpkg -S {files.found[0].path} || rpm -qf {files.found[0].path} # no package: from a .run installer",
+            say("dpkg -S {file} || rpm -qf {file} # no package: from a .run installer", file=files.found[0].path),
             "sudo nvidia-uninstall # removes what the .run installer brought; then reinstall the distribution's driver",
         ),
         severity="warning",
@@ -261,7 +265,7 @@ def _all_refused(pci: PciGpus | Unknown, module: KernelModule) -> bool:
 
 
 def _version(version: Version | None) -> str:
-    return dotted_driver(version) if version else say("another version")
+    return dotted_driver(version) if version else "another version"
 
 
 def _differ(one: Version, other: Version) -> bool:

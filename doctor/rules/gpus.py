@@ -44,8 +44,11 @@ def mig_has_instances(gpus: Gpus) -> Finding | None:
         saw=say("MIG is on without an instance: {gpus}", gpus=", ".join(gpu.label for gpu in gpus.uncut)),
         expected="instances, or MIG off",
         fix=(
-            f"sudo nvidia-smi -i {index} -mig 0 # the whole GPU again",
-            f"sudo nvidia-smi mig -i {index} -cgi 0 -C # one instance of full size; nvidia-smi mig -lgip lists others",
+            say("sudo nvidia-smi -i {index} -mig 0 # the whole GPU again", index=index),
+            say(
+                "sudo nvidia-smi mig -i {index} -cgi 0 -C # one of full size; nvidia-smi mig -lgip lists others",
+                index=index,
+            ),
         ),
         severity="problem" if gpus.uncut == gpus.found else "warning",
     )
@@ -105,7 +108,7 @@ def memory_is_free(gpus: Gpus, goal: Goal) -> Finding | None:
         return None
     words = "; ".join(_use(gpu) for gpu in full)
     empty = [str(gpu.index) for gpu in gpus.found if gpu.index is not None and gpu.free and not _is_full(gpu)]
-    others = (f"export CUDA_VISIBLE_DEVICES={','.join(empty)} # the GPUs with room",) if empty else ()
+    others = (say("export CUDA_VISIBLE_DEVICES={list} # the GPUs with room", list=",".join(empty)),) if empty else ()
     return Finding(
         saw=say("nearly all memory is taken: {gpus}", gpus=words),
         expected="room for a run; BEVFormer tiny trains in about 6.5 GiB",

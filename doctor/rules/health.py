@@ -45,7 +45,7 @@ def fabric_is_up(
             expected="nvidia-fabricmanager active, of exactly the driver's version",
             fix=(
                 f"sudo systemctl enable --now {SERVICE}",
-                f"where it is not installed: sudo apt install {SERVICE}-{branch}",
+                say("where it is not installed: sudo apt install nvidia-fabricmanager-{branch}", branch=branch),
                 f"journalctl -u {SERVICE} | tail",
             ),
             severity=severity,
@@ -105,7 +105,7 @@ def memory_is_sound(gpus: Gpus) -> Finding | None:
         expected="none since the driver was loaded",
         fix=(
             "nvidia-smi -q -d ECC,ROW_REMAPPER",
-            f"sudo nvidia-smi --gpu-reset -i {bad[0].index or 0} # while no program uses it",
+            say("sudo nvidia-smi --gpu-reset -i {index} # while no program uses it", index=bad[0].index or 0),
             "if they come back after a reset: have the GPU replaced",
         ),
         severity="warning",

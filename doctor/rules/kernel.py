@@ -21,6 +21,7 @@ BLACKLIST_NOUVEAU = (
     " | sudo tee /etc/modprobe.d/nouveau.conf && sudo update-initramfs -u && sudo reboot"
 )
 ENROL = "sudo mokutil --import /var/lib/shim-signed/mok/MOK.der # then reboot and enrol the key in the blue screen"
+KIND = {"open": "the open kernel module", "proprietary": "the proprietary kernel module"}
 OF_RED_HAT = ("Red Hat", "Rocky", "AlmaLinux", "CentOS", "Fedora", "Oracle", "Amazon")
 OLDER_COMPILER = "unrecognized command"  # the kernel was built by a newer GCC than the one that builds the module
 
@@ -168,7 +169,9 @@ def lockdown_lets_it_in(module: KernelModule, system: System, policy: ModulePoli
         return None
     return Finding(
         saw=say(
-            "{policy}; the module is on disk ({signature}) and not loaded", policy=policy, signature=_signature(file)
+            "the kernel demands signed modules ({mode}); NVIDIA's is on disk ({signature}) and not loaded",
+            mode="sig_enforce" if policy.sig_enforce else f"lockdown {policy.lockdown}",
+            signature=_signature(file),
         ),
         expected="a signed module, or a kernel that does not demand one",
         fix=(
@@ -195,8 +198,8 @@ def flavour_fits(pci: PciGpus, module: KernelModule, file: ModuleFile | Unknown)
         branch = version[0] if version else drivers.NEWEST_BRANCH
         package = f"nvidia-driver-{branch}" + ("-open" if needed == "open" else "")
         return Finding(
-            saw=say("{gpu} has the {flavour} kernel module", gpu=gpu, flavour=flavour),
-            expected=say("the {flavour} kernel module", flavour=needed),
+            saw=say("{gpu} has {kind}", gpu=gpu, kind=KIND[flavour]),
+            expected=KIND[needed],
             fix=(
                 f"sudo apt install {package} && sudo reboot",
                 "sudo dmesg | grep -i nvrm # 'requires use of the NVIDIA open kernel modules' confirms it"
@@ -258,19 +261,19 @@ def _headers(system: System) -> str:
 
 def _signature(file: ModuleFile | Unknown) -> str:
     if isinstance(file, Unknown) or file.signed is None:
-        return say("whether it is signed cannot be told")
+        return "whether it is signed cannot be told"
     if not file.signed:
-        return say("not signed")
+        return "not signed"
     if file.signer:
         return say("signed by {signer}; whether that key is enrolled, only mokutil can say", signer=file.signer)
-    return say("signed; whether the key is enrolled, only mokutil can say")
+    return "signed; whether the key is enrolled, only mokutil can say"
 
 
 def _how_to_sign(file: ModuleFile | Unknown) -> tuple[str, ...]:
     if isinstance(file, ModuleFile) and file.signed is False:
         branch = file.version[0] if file.version else drivers.NEWEST_BRANCH
         return (
-            f"sudo apt install linux-modules-nvidia-{branch}-generic # Ubuntu: the module as Canonical signs it",
+            say("sudo apt install linux-modules-nvidia-{branch}-generic # Ubuntu: signed by Canonical", branch=branch),
             "sudo update-secureboot-policy --new-key && sudo dkms autoinstall",
             "sudo update-secureboot-policy --enroll-key # then reboot",
         )
