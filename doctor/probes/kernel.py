@@ -112,5 +112,6 @@ def _dkms_folders(host: Host) -> tuple[DkmsBuild, ...]:
                 if find_version(version) and version[0].isdigit():
                     names = host.listing(f"{DKMS_FOLDER}/{module}/{version}")
                     kernels = [name for name in names if re.match(r"[0-9]+\.[0-9]+", name)]
-                    builds += [DkmsBuild(module, version, name, "built") for name in kernels or [""]]
+                    builds += [DkmsBuild(module, version, name, "built") for name in kernels]
+                    builds += [] if kernels else [DkmsBuild(module, version, "", "added")]
     return tuple(builds)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PCI = "/sys/bus/pci/devices"
 NVIDIA, DISPLAY_CLASSES = "0x10de", ("0x0300", "0x0302")
 PROC_VERSION = "/proc/driver/nvidia/version"
-BLACKLIST_FOLDERS = ("/etc/modprobe.d", "/lib/modprobe.d", "/usr/lib/modprobe.d")
+BLACKLIST_FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/lib/modprobe.d")
 PRIME = "/etc/prime-discrete"  # prime-select's choice: on, on-demand, off
 MODULE_FILE = r"(?:nvidia|nvidia-current(?:-open)?)\.ko"  # Debian adds -current
 MODULE_FOLDERS = (
@@ -107,7 +107,7 @@ def module_path(host: Host, kernel: str) -> str:
 
 
 def _blacklist(host: Host) -> str:
-    files = (f"{folder}/{name}" for folder in BLACKLIST_FOLDERS for name in host.listing(folder) if "nv" in name)
+    files = (f"{folder}/{name}" for folder in BLACKLIST_FOLDERS for name in host.listing(folder))
     return next((path for path in files if parse_blacklist(host.read(path) or "")), "")
 
 

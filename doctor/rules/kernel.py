@@ -36,7 +36,7 @@ def module_is_loaded(
     on_disk = system.kernel in module.built_for
     if on_disk and (system.secure_boot or (isinstance(policy, ModulePolicy) and policy.demands_signature)):
         return None  # DRV10 and DRV14 say it better
-    if _is_switched_off(module) or (not on_disk and isinstance(dkms, Dkms)):
+    if _is_switched_off(module, system) or (not on_disk and isinstance(dkms, Dkms)):
         return None  # so do DRV16 and DRV12
     if on_disk:
         saw: str = say(
@@ -213,7 +213,7 @@ def flavour_fits(pci: PciGpus, module: KernelModule, file: ModuleFile | Unknown)
 @rule("DRV16", "nothing on this machine forbids the NVIDIA module", category="driver")
 def module_is_not_switched_off(module: KernelModule, system: System, pci: PciGpus | Unknown) -> Finding | None:
     """On laptops `prime-select intel` switches the NVIDIA GPU off; a blacklist in modprobe.d does so anywhere."""
-    if module.loaded or system.container or not _is_switched_off(module):
+    if module.loaded or system.container or not _is_switched_off(module, system):
         return None
     if isinstance(pci, PciGpus) and _held(pci, "vfio-pci"):
         return None
@@ -238,8 +238,9 @@ def _held(pci: PciGpus, driver: str) -> bool:
     return any(gpu.driver == driver for gpu in pci.found)
 
 
-def _is_switched_off(module: KernelModule) -> bool:
-    return module.prime == "off" or bool(module.blacklisted_in)
+def _is_switched_off(module: KernelModule, system: System) -> bool:
+    """Whether a module that is there may not load; where there is none, a left-over setting is not the cause."""
+    return system.kernel in module.built_for and (module.prime == "off" or bool(module.blacklisted_in))
 
 
 def _is_dropped(version: Version | None, capability: tuple[int, int] | None) -> bool:

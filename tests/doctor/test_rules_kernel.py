@@ -98,8 +98,12 @@ class TestModuleIsLoaded:
         [
             (BUILT, NO_DKMS, STRICT),
             (BUILT_FOR_OLD, OLD_BUILD, NO_POLICY),
-            (KernelModule(loaded=None, prime="off"), NO_DKMS, NO_POLICY),
-            (KernelModule(loaded=None, blacklisted_in="/etc/modprobe.d/x.conf"), NO_DKMS, NO_POLICY),
+            (KernelModule(loaded=None, prime="off", built_for=(KERNEL,)), NO_DKMS, NO_POLICY),
+            (
+                KernelModule(loaded=None, blacklisted_in="/etc/modprobe.d/x.conf", built_for=(KERNEL,)),
+                NO_DKMS,
+                NO_POLICY,
+            ),
         ],
         ids=["DRV14", "DRV12", "DRV16", "DRV16 too"],
     )
@@ -426,21 +430,28 @@ class TestFlavour:
 
 class TestSwitchedOff:
     def test_prime_select_chose_the_integrated_graphics(self) -> None:
-        module = KernelModule(loaded=None, prime="off", blacklisted_in="/lib/modprobe.d/blacklist-nvidia.conf")
+        module = KernelModule(loaded=None, prime="off", blacklisted_in="/lib/modprobe.d/b.conf", built_for=(KERNEL,))
         found = kernel.module_is_not_switched_off(module=module, system=UBUNTU, pci=PciGpus(()))
         assert found is not None
         assert (found.severity, found.fix) == ("problem", ("sudo prime-select on-demand && sudo reboot",))
 
     def test_a_file_of_modprobe_forbids_it(self) -> None:
-        module = KernelModule(loaded=None, blacklisted_in="/etc/modprobe.d/x.conf")
+        module = KernelModule(loaded=None, blacklisted_in="/etc/modprobe.d/x.conf", built_for=(KERNEL,))
         found = kernel.module_is_not_switched_off(module=module, system=UBUNTU, pci=held_by(""))
         assert found is not None
         assert found.saw == "/etc/modprobe.d/x.conf forbids the module nvidia"
         assert found.severity == "problem"
 
+    def test_what_is_left_over_where_no_driver_is_installed_forbids_nothing(self) -> None:
+        for module in (KernelModule(loaded=None, prime="off"), KernelModule(loaded=None, blacklisted_in="/etc/x.conf")):
+            assert kernel.module_is_not_switched_off(module=module, system=UBUNTU, pci=held_by("")) is None
+            assert kernel.module_is_loaded(
+                pci=held_by(""), module=module, system=UBUNTU, dkms=NO_DKMS, policy=NO_POLICY
+            )
+
     @pytest.mark.parametrize("pci", [PciGpus(()), Unknown("no /sys")], ids=["no GPU", "unknown"])
     def test_where_no_gpu_is_seen_it_is_only_a_note(self, pci: PciGpus | Unknown) -> None:
-        module = KernelModule(loaded=None, blacklisted_in="/etc/modprobe.d/x.conf")
+        module = KernelModule(loaded=None, blacklisted_in="/etc/modprobe.d/x.conf", built_for=(KERNEL,))
         found = kernel.module_is_not_switched_off(module=module, system=UBUNTU, pci=pci)
         assert found is not None
         assert found.severity == "note"
@@ -448,10 +459,14 @@ class TestSwitchedOff:
     @pytest.mark.parametrize(
         ("module", "system", "pci"),
         [
-            (KernelModule(loaded=(580, 95, 5), prime="off"), UBUNTU, held_by("nvidia")),
-            (KernelModule(loaded=None, prime="off"), IN_DOCKER, held_by("")),
-            (KernelModule(loaded=None, prime="on-demand"), UBUNTU, held_by("")),
-            (KernelModule(loaded=None, blacklisted_in="/etc/modprobe.d/x.conf"), UBUNTU, held_by("vfio-pci")),
+            (KernelModule(loaded=(580, 95, 5), prime="off", built_for=(KERNEL,)), UBUNTU, held_by("nvidia")),
+            (KernelModule(loaded=None, prime="off", built_for=(KERNEL,)), IN_DOCKER, held_by("")),
+            (KernelModule(loaded=None, prime="on-demand", built_for=(KERNEL,)), UBUNTU, held_by("")),
+            (
+                KernelModule(loaded=None, blacklisted_in="/etc/modprobe.d/x.conf", built_for=(KERNEL,)),
+                UBUNTU,
+                held_by("vfio-pci"),
+            ),
         ],
         ids=["loaded", "container", "on-demand", "meant for a guest"],
     )
