@@ -18,6 +18,10 @@ class Driver:
     cuda: tuple[int, int] | None
     source: str
 
+    def reaches(self, needed: Version, cuda: tuple[int, int]) -> bool:
+        """Whether code of this CUDA runs: by the driver's version, or by its libcuda (forward compatibility)."""
+        return self.version >= needed or (self.cuda is not None and self.cuda >= cuda)
+
     def __str__(self) -> str:
         """Return one line."""
         upto = f", up to CUDA {dotted(self.cuda)}" if self.cuda else ""

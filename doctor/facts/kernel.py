@@ -41,8 +41,9 @@ class KernelModule:
     """What the running kernel holds of NVIDIA's driver, and what lies on disk for it.
 
     `loaded` is the loaded module's version and `flavour` its kind. `nodes` are the device files, `closed_nodes` those
-    this user cannot open. `built_for` names the kernels for which a module file exists. `blacklisted_in` is the file
-    that forbids the module, and `prime` the choice of prime-select (on, on-demand, off) on a laptop.
+    this user cannot open; `caps` says whether /dev/nvidia-caps, for MIG, is there. `built_for` names the kernels for
+    which a module file exists. `blacklisted_in` is the file that forbids the module, and `prime` the choice of
+    prime-select (on, on-demand, off) on a laptop.
     """
 
     loaded: Version | None
@@ -51,6 +52,7 @@ class KernelModule:
     closed_nodes: tuple[str, ...] = ()
     built_for: tuple[str, ...] = ()
     flavour: Flavour = ""
+    caps: bool = False
     blacklisted_in: str = ""
     prime: str = ""
 

@@ -86,6 +86,7 @@ def probe_kernel_module(host: Host) -> KernelModule:
         closed_nodes=tuple(node for node in nodes if not (access[node].readable and access[node].writable)),
         built_for=tuple(kernel for kernel in host.listing("/lib/modules") if module_path(host, kernel)),
         flavour=parse_flavour(host.read(PROC_VERSION) or ""),
+        caps="nvidia-caps" in host.listing("/dev"),
         blacklisted_in="" if loaded else _blacklist(host),
         prime=(host.read(PRIME) or "").strip(),
     )

@@ -35,8 +35,16 @@ def driver_supports_gpus(pci: PciGpus, module: KernelModule) -> Finding | None:
 
 
 @rule("DRV22", "every GPU in MIG mode has instances", category="driver")
-def mig_has_instances(gpus: Gpus) -> Finding | None:
+def mig_has_instances(gpus: Gpus, module: KernelModule) -> Finding | None:
     """A GPU in MIG mode is used by its instances only; without one CUDA sees nothing of it."""
+    if any(gpu.mig_instances for gpu in gpus.found) and not module.caps:
+        return Finding(
+            saw="MIG instances exist, and /dev/nvidia-caps does not",
+            expected="the device files of the instances",
+            fix=("sudo nvidia-modprobe -f /proc/driver/nvidia/capabilities/mig/config && nvidia-smi -L",),
+            severity="warning",
+            confidence="likely",
+        )
     if not gpus.uncut:
         return None
     index = gpus.uncut[0].index or 0

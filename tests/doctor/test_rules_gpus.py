@@ -26,6 +26,7 @@ IN_DOCKER = System(kernel="6.8.0-87-generic", machine="x86_64", distribution="Ub
 RUN, BUILD, DOCKER, RECIPE = Goal("run"), Goal("build-ext"), Goal("docker"), Goal("recipe", "bevformer_tiny")
 NOTHING = Unknown("nothing there")
 LOADED = KernelModule(loaded=(580, 95, 5), flavour="open")
+CAPS = KernelModule(loaded=(580, 95, 5), caps=True)
 NOT_LOADED = KernelModule(loaded=None)
 WELL = DriverLibraries(nvml_code=0, cuda_code=0)
 NOT_READY = DriverLibraries(nvml_code=0, cuda_code=802)
@@ -61,25 +62,36 @@ class TestMig:
     CUT = Gpu(A100, (8, 0), index=2, mig=True, mig_instances=0)
 
     def test_on_without_an_instance(self) -> None:
-        found = gpus.mig_has_instances(gpus=Gpus((self.CUT,)))
+        found = gpus.mig_has_instances(gpus=Gpus((self.CUT,)), module=LOADED)
         assert found is not None
         assert (found.severity, found.saw) == ("problem", f"MIG is on without an instance: GPU 2 {A100}")
         assert found.fix[0].startswith("sudo nvidia-smi -i 2 -mig 0")
 
     def test_beside_a_usable_gpu_it_is_a_warning(self) -> None:
-        found = gpus.mig_has_instances(gpus=Gpus((RTX_4090, self.CUT)))
+        found = gpus.mig_has_instances(gpus=Gpus((RTX_4090, self.CUT)), module=LOADED)
         assert found is not None
         assert found.severity == "warning"
 
     def test_a_gpu_without_an_index_is_the_first(self) -> None:
-        found = gpus.mig_has_instances(gpus=Gpus((Gpu(A100, (8, 0), mig=True, mig_instances=0),)))
+        found = gpus.mig_has_instances(gpus=Gpus((Gpu(A100, (8, 0), mig=True, mig_instances=0),)), module=LOADED)
         assert found is not None
         assert found.saw == f"MIG is on without an instance: {A100}"
         assert "-i 0 " in found.fix[0]
 
+    def test_instances_without_their_device_files(self) -> None:
+        cut = Gpus((RTX_4090, Gpu(A100, (8, 0), mig=True, mig_instances=2)))
+        found = gpus.mig_has_instances(gpus=cut, module=LOADED)
+        assert found is not None
+        assert (found.severity, found.saw) == ("warning", "MIG instances exist, and /dev/nvidia-caps does not")
+        assert gpus.mig_has_instances(gpus=cut, module=CAPS) is None
+        assert gpus.mig_has_instances(gpus=TWO, module=LOADED) is None
+
     @pytest.mark.parametrize(("mig", "instances"), [(True, 1), (True, None), (False, None), (None, None), (False, 0)])
     def test_silent(self, mig: bool | None, instances: int | None) -> None:  # noqa: FBT001 — a table
-        assert gpus.mig_has_instances(gpus=Gpus((Gpu(A100, (8, 0), mig=mig, mig_instances=instances),))) is None
+        assert (
+            gpus.mig_has_instances(gpus=Gpus((Gpu(A100, (8, 0), mig=mig, mig_instances=instances),)), module=CAPS)
+            is None
+        )
 
 
 class TestVisible:
