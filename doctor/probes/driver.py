@@ -98,7 +98,9 @@ def parse_proc_gpu(text: str) -> str:
     return found[1].strip() if found else ""
 
 
-def probe_driver(host: Host) -> tuple[DriverLibraries | Unknown, Driver | Unknown, Gpus | Unknown, Disagreements]:
+def probe_driver(
+    host: Host,
+) -> tuple[DriverLibraries | Unknown, Driver | Unknown, Gpus | Unknown, Disagreements | Unknown]:
     """Ask NVML and libcuda; nvidia-smi only where neither brought a version and the GPUs."""
     nvml, problem = _ask_child(host, "nvml.py", "NVML")
     cuda, cuda_problem = _ask_child(host, "libcuda.py", "libcuda")
@@ -115,7 +117,7 @@ def probe_driver(host: Host) -> tuple[DriverLibraries | Unknown, Driver | Unknow
     return libraries, _driver(answers, nothing), _gpus(answers, nothing), compare(answers)
 
 
-def compare(answers: list[Answer]) -> Disagreements:
+def compare(answers: list[Answer]) -> Disagreements | Unknown:
     """Say where sources differ. libcuda shows only what CUDA_VISIBLE_DEVICES leaves, so its GPUs do not count."""
     drivers = {answer.source: answer.version for answer in answers if answer.version}
     cudas = {answer.source: answer.cuda for answer in answers if answer.cuda}
@@ -126,6 +128,8 @@ def compare(answers: list[Answer]) -> Disagreements:
         ("number of GPUs", {source: str(len(names)) for source, names in lists.items()}),
         ("names of the GPUs", {source: ", ".join(sorted(names)) for source, names in lists.items()}),
     )
+    if not any(len(said) > 1 for _, said in questions):
+        return Unknown("no two sources about the driver answer the same question")
     found = [Disagreement(what, tuple(said.items())) for what, said in questions if len(set(said.values())) > 1]
     counted = any(one.what == "number of GPUs" for one in found)
     return Disagreements(tuple(one for one in found if not (counted and one.what == "names of the GPUs")))

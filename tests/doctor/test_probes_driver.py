@@ -10,6 +10,7 @@ import pytest
 from doctor.facts import (
     CudaVariables,
     Disagreement,
+    Disagreements,
     Dkms,
     DkmsBuild,
     Driver,
@@ -329,7 +330,7 @@ class TestSources:
         _, driver, gpus, disagreements = probe_driver(machine)
         assert driver == Driver(version=(580, 95, 5), cuda=(13, 0), source="NVML")
         assert gpus == Gpus((Gpu("NVIDIA L4", (8, 9), 24 << 30, index=0),))
-        assert disagreements.found == ()
+        assert disagreements == Disagreements()
         assert machine.started == []
 
     def test_the_kernel_and_libcuda_say_otherwise(self) -> None:
@@ -340,22 +341,29 @@ class TestSources:
             "/proc/driver/nvidia/gpus/0000:02:00.0/information": "Model: NVIDIA T4\n",
         }
         folders = {"/proc/driver/nvidia/gpus": ["0000:01:00.0", "0000:02:00.0"]}
-        found = probe_driver(answering(self.GOOD, cuda, files=files, folders=folders))[3].found
-        assert found == (
-            Disagreement("driver version", (("NVML", "580.95.05"), ("kernel module", "570.172.08"))),
-            Disagreement("newest CUDA", (("NVML", "13.0"), ("libcuda", "12.8"))),
-            Disagreement("number of GPUs", (("NVML", "1"), ("kernel module", "2"))),
+        found = probe_driver(answering(self.GOOD, cuda, files=files, folders=folders))[3]
+        assert found == Disagreements(
+            (
+                Disagreement("driver version", (("NVML", "580.95.05"), ("kernel module", "570.172.08"))),
+                Disagreement("newest CUDA", (("NVML", "13.0"), ("libcuda", "12.8"))),
+                Disagreement("number of GPUs", (("NVML", "1"), ("kernel module", "2"))),
+            )
         )
 
     def test_equal_numbers_under_other_names(self) -> None:
         files = {"/proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: NVIDIA T4\n"}
         folders = {"/proc/driver/nvidia/gpus": ["0000:01:00.0"]}
-        found = probe_driver(answering(self.GOOD, self.CUDA, files=files, folders=folders))[3].found
-        assert found == (Disagreement("names of the GPUs", (("NVML", "NVIDIA L4"), ("kernel module", "NVIDIA T4"))),)
+        found = probe_driver(answering(self.GOOD, self.CUDA, files=files, folders=folders))[3]
+        names = Disagreement("names of the GPUs", (("NVML", "NVIDIA L4"), ("kernel module", "NVIDIA T4")))
+        assert found == Disagreements((names,))
 
     def test_what_libcuda_shows_is_the_user_s_choice(self) -> None:
         nvml = {**self.GOOD, "gpus": [L4, {**L4, "index": 1}]}
-        assert probe_driver(answering(nvml, self.CUDA))[3].found == ()
+        assert probe_driver(answering(nvml, self.CUDA))[3] == Disagreements()
+
+    def test_one_source_cannot_disagree(self) -> None:
+        nothing = Unknown("no two sources about the driver answer the same question")
+        assert probe_driver(answering({"code": None}, {"code": 100, "cuda": 13000}, files=LOADED))[3] == nothing
 
     def test_a_gpu_that_nvml_cannot_open_is_kept_by_its_code(self) -> None:
         nvml = {**self.GOOD, "gpus": [L4, {"index": 1, "code": 15}]}
@@ -375,6 +383,7 @@ class TestSources:
         _, driver, gpus, disagreements = probe_driver(machine)
         assert driver == Driver(version=(580, 95, 5), cuda=(13, 0), source="libcuda")
         assert isinstance(gpus, Gpus)
+        assert isinstance(disagreements, Disagreements)
         assert gpus.source == "libcuda"
         assert [one.what for one in disagreements.found] == ["driver version", "newest CUDA"]
 
