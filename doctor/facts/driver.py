@@ -43,7 +43,7 @@ class DriverLibraries:
     @property
     def is_compat(self) -> bool:
         """Whether libcuda comes from a forward-compatibility package (cuda-compat-X-Y) and not from the driver."""
-        return "/compat/" in self.cuda_path
+        return "/compat/" in self.cuda_path or "/cuda-compat" in self.cuda_path
 
     @property
     def is_stub(self) -> bool:

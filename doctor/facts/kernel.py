@@ -84,10 +84,14 @@ class ModuleFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModulePolicy:
-    """What the kernel demands of a module: `lockdown` is its mode, `sig_enforce` whether a signature is a must."""
+    """What the kernel demands of a module: `lockdown` is its mode, `sig_enforce` whether a signature is a must.
+
+    `shim_off` says that the user told shim to validate nothing: then Secure Boot, though on, refuses no module.
+    """
 
     lockdown: str = ""
     sig_enforce: bool = False
+    shim_off: bool = False
 
     @property
     def demands_signature(self) -> bool:

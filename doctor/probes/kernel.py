@@ -16,6 +16,7 @@ DKMS_FOLDER = "/var/lib/dkms"
 SIGNATURE_MARK = "~Module signature appended~\n"  # the end of a signed .ko (Linux, kernel/module/signing.c)
 LOCKDOWN = "/sys/kernel/security/lockdown"
 SIG_ENFORCE = "/sys/module/module/parameters/sig_enforce"
+SHIM_STATE = "/sys/firmware/efi/efivars/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23"  # attributes, then 1 = off
 FLAVOURS: dict[str, Flavour] = {"Dual MIT/GPL": "open", "NVIDIA": "proprietary"}
 
 
@@ -83,9 +84,12 @@ def _module_file(host: Host, path: str, *, loaded: bool) -> ModuleFile | Unknown
 
 def _policy(host: Host) -> ModulePolicy | Unknown:
     lockdown, enforce = host.read(LOCKDOWN), (host.read(SIG_ENFORCE) or "").strip()
-    if lockdown is None and not enforce:
+    shim = host.read(SHIM_STATE) or ""
+    if lockdown is None and not enforce and not shim:
         return Unknown("the kernel does not show its lockdown state")
-    return ModulePolicy(lockdown=parse_lockdown(lockdown or ""), sig_enforce=enforce == "Y")
+    return ModulePolicy(
+        lockdown=parse_lockdown(lockdown or ""), sig_enforce=enforce == "Y", shim_off=shim.endswith("\x01")
+    )
 
 
 def _dkms(host: Host, kernel: str, *, absent: bool) -> Dkms | Unknown:

@@ -43,7 +43,7 @@ def probe_library_files(host: Host) -> LibraryFiles | Unknown:
     ]
     with_libcuda = [folder for folder in own if any(name.startswith("libcuda.so") for name in names[folder])]
     stubs = tuple(folder for folder in with_libcuda if "/stubs" in folder)
-    compat = tuple(folder for folder in with_libcuda if "/compat" in folder)
+    compat = tuple(folder for folder in with_libcuda if re.search(r"[/-]compat(?:[/-]|$)", folder))
     if not (found or stubs or compat):
         return Unknown("no driver library stands in the usual folders")
     return LibraryFiles(found=tuple(found), stub_folders=stubs, compat_folders=compat)

@@ -145,12 +145,15 @@ def driver_is_known(driver: Driver) -> Finding | None:
 
 
 @rule("DRV17", "a forward-compatibility libcuda fits GPU and driver", category="driver")
-def compat_fits(libraries: DriverLibraries, gpus: Gpus | Unknown, pci: PciGpus | Unknown) -> Finding | None:
+def compat_fits(
+    libraries: DriverLibraries, gpus: Gpus | Unknown, pci: PciGpus | Unknown, files: LibraryFiles | Unknown
+) -> Finding | None:
     """The package cuda-compat lets an older driver run a newer CUDA, on data-centre GPUs only."""
     code = libraries.cuda_code
     if code != CUDA_NO_COMPAT and not (libraries.is_compat and code not in {0, None}):
         return None
-    where = libraries.cuda_path or "a folder named compat"
+    folders = files.compat_folders if isinstance(files, LibraryFiles) else ()
+    where = libraries.cuda_path or ", ".join(folders) or "libcuda.so.1"
     names = [gpu.name for gpu in gpus.found] if isinstance(gpus, Gpus) else []
     names = names or ([gpu.name for gpu in pci.found] if isinstance(pci, PciGpus) else [])
     consumer = next((name for name in names if drivers.is_consumer(name)), "")

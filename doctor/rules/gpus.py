@@ -34,6 +34,19 @@ def driver_supports_gpus(pci: PciGpus, module: KernelModule) -> Finding | None:
     return None
 
 
+@rule("DRV09", "no GPU is set aside for a virtual machine", category="driver")
+def gpu_is_not_passed_through(pci: PciGpus, gpus: Gpus | Unknown) -> Finding | None:
+    """vfio-pci holds a GPU so that a guest may have it; the host cannot use it meanwhile."""
+    if not any(gpu.driver == "vfio-pci" for gpu in pci.found):
+        return None
+    return Finding(
+        saw=say("{gpus} is held by vfio-pci", gpus=pci),
+        expected="the driver nvidia",
+        fix=("work in the guest, or give the GPU back to the host: sudo virsh nodedev-reattach DEVICE",),
+        severity="problem" if isinstance(gpus, Unknown) else "note",
+    )
+
+
 @rule("DRV22", "every GPU in MIG mode has instances", category="driver")
 def mig_has_instances(gpus: Gpus, module: KernelModule) -> Finding | None:
     """A GPU in MIG mode is used by its instances only; without one CUDA sees nothing of it."""
@@ -190,6 +203,7 @@ def _use(gpu: Gpu) -> str:
 
 RULES = (
     driver_supports_gpus,
+    gpu_is_not_passed_through,
     mig_has_instances,
     visible_devices_exist,
     order_is_fixed,

@@ -3,7 +3,6 @@
 from doctor.compat import drivers
 from doctor.facts import (
     Dkms,
-    Gpus,
     KernelModule,
     ModuleFile,
     ModulePolicy,
@@ -34,7 +33,8 @@ def module_is_loaded(
     if not pci.found or module.loaded or module.nouveau or system.wsl or system.container or _held(pci, "vfio-pci"):
         return None
     on_disk = system.kernel in module.built_for
-    if on_disk and (system.secure_boot or (isinstance(policy, ModulePolicy) and policy.demands_signature)):
+    known = policy if isinstance(policy, ModulePolicy) else ModulePolicy()
+    if on_disk and ((system.secure_boot and not known.shim_off) or known.demands_signature):
         return None  # DRV10 and DRV14 say it better
     if _is_switched_off(module, system) or (not on_disk and isinstance(dkms, Dkms)):
         return None  # so do DRV16 and DRV12
@@ -72,25 +72,14 @@ def nouveau_is_away(pci: PciGpus, module: KernelModule, system: System, dkms: Dk
     )
 
 
-@rule("DRV09", "no GPU is set aside for a virtual machine", category="driver")
-def gpu_is_not_passed_through(pci: PciGpus, gpus: Gpus | Unknown) -> Finding | None:
-    """vfio-pci holds a GPU so that a guest may have it; the host cannot use it meanwhile."""
-    if not _held(pci, "vfio-pci"):
-        return None
-    return Finding(
-        saw=say("{gpus} is held by vfio-pci", gpus=pci),
-        expected="the driver nvidia",
-        fix=("work in the guest, or give the GPU back to the host: sudo virsh nodedev-reattach DEVICE",),
-        severity="problem" if isinstance(gpus, Unknown) else "note",
-    )
-
-
 @rule("DRV10", "Secure Boot lets the NVIDIA module in", category="secure-boot")
 def secure_boot_lets_it_in(
-    pci: PciGpus, module: KernelModule, system: System, file: ModuleFile | Unknown
+    pci: PciGpus, module: KernelModule, system: System, file: ModuleFile | Unknown, policy: ModulePolicy | Unknown
 ) -> Finding | None:
     """With Secure Boot the kernel loads only modules signed with a key that the firmware or the user enrolled."""
     rejected = system.secure_boot and system.kernel in module.built_for and not module.loaded and not module.nouveau
+    if isinstance(policy, ModulePolicy) and policy.shim_off:
+        return None
     if not pci.found or not rejected or system.container:
         return None
     return Finding(
@@ -284,7 +273,6 @@ def _how_to_sign(file: ModuleFile | Unknown) -> tuple[str, ...]:
 RULES = (
     module_is_loaded,
     nouveau_is_away,
-    gpu_is_not_passed_through,
     secure_boot_lets_it_in,
     dkms_has_built_it,
     headers_are_there,

@@ -27,7 +27,7 @@ from doctor.facts import (
 )
 from doctor.probes.driver import probe_driver
 from doctor.probes.fabric import probe_fabric
-from doctor.probes.kernel import SIGNATURE_MARK, probe_module
+from doctor.probes.kernel import SHIM_STATE, SIGNATURE_MARK, probe_module
 from doctor.probes.library import probe_cuda_variables, probe_library_files, probe_wsl
 from doctor.probes.pci import module_path, probe_kernel_module
 from doctor.record import Replay
@@ -143,6 +143,8 @@ class TestPolicy:
             ),
             ({"/sys/module/module/parameters/sig_enforce": "Y\n"}, ModulePolicy(sig_enforce=True)),
             ({"/sys/module/module/parameters/sig_enforce": "N\n"}, ModulePolicy()),
+            ({SHIM_STATE: "\x06\x00\x00\x00\x01"}, ModulePolicy(shim_off=True)),
+            ({SHIM_STATE: "\x06\x00\x00\x00\x00"}, ModulePolicy()),
             ({}, Unknown("the kernel does not show its lockdown state")),
         ],
     )
@@ -266,11 +268,15 @@ class TestLibraries:
             "/t/lib64/stubs": ["libcuda.so"],
             "/t/compat": ["libcuda.so.1"],
             "/conda/lib": ["libcuda.so.1"],
+            "/conda/cuda-compat": ["libcuda.so.1"],
+            "/incompatible": ["libcuda.so.1"],
             "/empty/stubs": ["libcublas.so"],
         }
-        path = ":/t/lib64/stubs/:/t/compat:/conda/lib:/empty/stubs:/t/compat"
+        path = ":/t/lib64/stubs/:/t/compat:/conda/lib:/conda/cuda-compat:/incompatible:/empty/stubs:/t/compat"
         found = probe_library_files(host(folders=folders, variables={"LD_LIBRARY_PATH": path}))
-        assert found == LibraryFiles(stub_folders=("/t/lib64/stubs",), compat_folders=("/t/compat",))
+        assert found == LibraryFiles(
+            stub_folders=("/t/lib64/stubs",), compat_folders=("/t/compat", "/conda/cuda-compat")
+        )
 
     def test_nothing(self) -> None:
         assert probe_library_files(host()) == Unknown("no driver library stands in the usual folders")

@@ -239,33 +239,45 @@ class TestDriverAge:
 class TestCompat:
     def test_a_consumer_card_cannot_use_it(self) -> None:
         libraries = DriverLibraries(nvml_code=0, cuda_code=804, cuda_path=COMPAT)
-        found = driver.compat_fits(libraries=libraries, gpus=Gpus((H100, RTX_4090)), pci=NOTHING)
+        found = driver.compat_fits(libraries=libraries, gpus=Gpus((H100, RTX_4090)), pci=NOTHING, files=NO_FILES)
         assert found is not None
         assert "NVIDIA GeForce RTX 4090 cannot use one (cuInit: 804)" in found.saw
         assert (found.severity, found.confidence) == ("problem", "sure")
 
     def test_the_bus_names_the_card_where_the_driver_does_not(self) -> None:
         libraries = DriverLibraries(nvml_code=None, cuda_code=804)
-        found = driver.compat_fits(libraries=libraries, gpus=NOTHING, pci=ON_BUS)
+        found = driver.compat_fits(libraries=libraries, gpus=NOTHING, pci=ON_BUS, files=NO_FILES)
         assert found is not None
-        assert found.saw.startswith("libcuda is a folder named compat, ")
+        assert found.saw.startswith("libcuda is libcuda.so.1, ")
         assert "GeForce RTX 4090 cannot use one" in found.saw
 
     def test_a_package_older_than_the_driver_is_refused_on_any_gpu(self) -> None:
         libraries = DriverLibraries(nvml_code=0, cuda_code=803, cuda_path=COMPAT)
-        found = driver.compat_fits(libraries=libraries, gpus=Gpus((H100,)), pci=NOTHING)
+        found = driver.compat_fits(libraries=libraries, gpus=Gpus((H100,)), pci=NOTHING, files=NO_FILES)
         assert found is not None
         assert "refuses this driver or GPU (cuInit: 803)" in found.saw
         assert found.confidence == "likely"
 
+    def test_the_folder_is_named_where_the_library_is_not(self) -> None:
+        libraries = DriverLibraries(nvml_code=0, cuda_code=804)
+        files = LibraryFiles(compat_folders=("/usr/local/cuda-13.0/compat",))
+        found = driver.compat_fits(libraries=libraries, gpus=Gpus((H100,)), pci=NOTHING, files=files)
+        assert found is not None
+        assert found.saw.startswith("libcuda is /usr/local/cuda-13.0/compat, ")
+
+    @pytest.mark.parametrize("path", [COMPAT, "/opt/conda/cuda-compat/libcuda.so.1"])
+    def test_conda_s_package_is_one_too(self, path: str) -> None:
+        assert DriverLibraries(nvml_code=0, cuda_code=0, cuda_path=path).is_compat
+        assert not DriverLibraries(nvml_code=0, cuda_code=0, cuda_path=STUB).is_compat
+
     def test_where_nothing_names_the_gpu(self) -> None:
         libraries = DriverLibraries(nvml_code=0, cuda_code=804, cuda_path=COMPAT)
-        assert driver.compat_fits(libraries=libraries, gpus=NOTHING, pci=NOTHING) is not None
+        assert driver.compat_fits(libraries=libraries, gpus=NOTHING, pci=NOTHING, files=NO_FILES) is not None
 
     @pytest.mark.parametrize(("code", "path"), [(0, COMPAT), (None, COMPAT), (803, "/usr/lib64/libcuda.so.1"), (0, "")])
     def test_silent(self, code: int | None, path: str) -> None:
         libraries = DriverLibraries(nvml_code=0, cuda_code=code, cuda_path=path)
-        assert driver.compat_fits(libraries=libraries, gpus=Gpus((RTX_4090,)), pci=ON_BUS) is None
+        assert driver.compat_fits(libraries=libraries, gpus=Gpus((RTX_4090,)), pci=ON_BUS, files=NO_FILES) is None
 
 
 class TestStub:

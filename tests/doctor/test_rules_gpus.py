@@ -40,6 +40,10 @@ PCI_NEW = PciGpu("0000:03:00.0", "3fff", "nvidia")
 TWO = Gpus((RTX_4090, RTX_4090))
 
 
+def held_by(driver_name: str) -> PciGpus:
+    return PciGpus((PciGpu("0000:01:00.0", "2684", driver_name, "NVIDIA GeForce RTX 4090", (8, 9)),))
+
+
 class TestSupport:
     def test_branch_590_dropped_volta(self) -> None:
         module = KernelModule(loaded=(590, 48, 1))
@@ -56,6 +60,22 @@ class TestSupport:
     )
     def test_silent(self, gpu: PciGpu, loaded: tuple[int, ...] | None) -> None:
         assert gpus.driver_supports_gpus(pci=PciGpus((gpu,)), module=KernelModule(loaded=loaded)) is None
+
+
+class TestOtherHolders:
+    def test_vfio_without_another_gpu_is_a_problem(self) -> None:
+        found = gpus.gpu_is_not_passed_through(pci=held_by("vfio-pci"), gpus=Unknown("none"))
+        assert found is not None
+        assert found.severity == "problem"
+
+    def test_vfio_beside_a_usable_gpu_is_a_note(self) -> None:
+        usable = Gpus((Gpu("NVIDIA L4", (8, 9)),))
+        found = gpus.gpu_is_not_passed_through(pci=held_by("vfio-pci"), gpus=usable)
+        assert found is not None
+        assert found.severity == "note"
+
+    def test_vfio_silent(self) -> None:
+        assert gpus.gpu_is_not_passed_through(pci=held_by("nvidia"), gpus=Unknown("none")) is None
 
 
 class TestMig:

@@ -8,8 +8,6 @@ from doctor.facts import (
     Dkms,
     DkmsBuild,
     Flavour,
-    Gpu,
-    Gpus,
     KernelModule,
     ModuleFile,
     ModulePolicy,
@@ -172,28 +170,14 @@ class TestNouveau:
         assert kernel.nouveau_is_away(pci=held_by("nouveau"), module=BUILT, system=UBUNTU, dkms=OLD_BUILD) is not None
 
 
-class TestOtherHolders:
-    def test_vfio_without_another_gpu_is_a_problem(self) -> None:
-        found = kernel.gpu_is_not_passed_through(pci=held_by("vfio-pci"), gpus=Unknown("none"))
-        assert found is not None
-        assert found.severity == "problem"
-
-    def test_vfio_beside_a_usable_gpu_is_a_note(self) -> None:
-        usable = Gpus((Gpu("NVIDIA L4", (8, 9)),))
-        found = kernel.gpu_is_not_passed_through(pci=held_by("vfio-pci"), gpus=usable)
-        assert found is not None
-        assert found.severity == "note"
-
-    def test_vfio_silent(self) -> None:
-        assert kernel.gpu_is_not_passed_through(pci=held_by("nvidia"), gpus=Unknown("none")) is None
-
-
 class TestSecureBoot:
     LOCKED = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu 22.04.5 LTS", secure_boot=True)
     BUILT = KernelModule(loaded=None, built_for=(KERNEL,))
 
     def test_module_on_disk_and_not_loaded(self) -> None:
-        found = kernel.secure_boot_lets_it_in(pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=NO_FILE)
+        found = kernel.secure_boot_lets_it_in(
+            pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=NO_FILE, policy=NO_POLICY
+        )
         assert found is not None
         assert "Key was rejected by service" in found.fix[0]
 
@@ -215,27 +199,59 @@ class TestSecureBoot:
         ids=["off", "loaded all the same", "nothing to load"],
     )
     def test_silent(self, module: KernelModule, system: System) -> None:
-        assert kernel.secure_boot_lets_it_in(pci=held_by(""), module=module, system=system, file=NO_FILE) is None
+        assert (
+            kernel.secure_boot_lets_it_in(pci=held_by(""), module=module, system=system, file=NO_FILE, policy=NO_POLICY)
+            is None
+        )
 
     def test_it_is_not_blamed_for_nouveau(self) -> None:
         module = KernelModule(loaded=None, nouveau=True, built_for=(KERNEL,))
         assert (
-            kernel.secure_boot_lets_it_in(pci=held_by("nouveau"), module=module, system=self.LOCKED, file=NO_FILE)
+            kernel.secure_boot_lets_it_in(
+                pci=held_by("nouveau"), module=module, system=self.LOCKED, file=NO_FILE, policy=NO_POLICY
+            )
             is None
         )
 
     def test_without_a_gpu_nothing_wants_in(self) -> None:
         assert (
-            kernel.secure_boot_lets_it_in(pci=PciGpus(()), module=self.BUILT, system=self.LOCKED, file=NO_FILE) is None
+            kernel.secure_boot_lets_it_in(
+                pci=PciGpus(()), module=self.BUILT, system=self.LOCKED, file=NO_FILE, policy=NO_POLICY
+            )
+            is None
         )
 
     def test_in_a_container_it_is_the_host_s_business(self) -> None:
         system = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu", secure_boot=True, container="docker")
-        assert kernel.secure_boot_lets_it_in(pci=held_by(""), module=self.BUILT, system=system, file=NO_FILE) is None
+        assert (
+            kernel.secure_boot_lets_it_in(
+                pci=held_by(""), module=self.BUILT, system=system, file=NO_FILE, policy=NO_POLICY
+            )
+            is None
+        )
 
     def test_unknown_state_accuses_nobody(self) -> None:
         unknown = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu", secure_boot=None)
-        assert kernel.secure_boot_lets_it_in(pci=held_by(""), module=self.BUILT, system=unknown, file=NO_FILE) is None
+        assert (
+            kernel.secure_boot_lets_it_in(
+                pci=held_by(""), module=self.BUILT, system=unknown, file=NO_FILE, policy=NO_POLICY
+            )
+            is None
+        )
+
+    def test_a_shim_that_validates_nothing_lets_every_module_in(self) -> None:
+        policy = ModulePolicy(shim_off=True)
+        refused = kernel.secure_boot_lets_it_in(
+            pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=UNSIGNED, policy=policy
+        )
+        assert refused is None
+        assert kernel.module_is_loaded(pci=held_by(""), module=BUILT, system=LOCKED, dkms=NO_DKMS, policy=policy)
+
+    def test_lockdown_beside_secure_boot_changes_nothing(self) -> None:
+        found = kernel.secure_boot_lets_it_in(
+            pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=UNSIGNED, policy=STRICT
+        )
+        assert found is not None
 
     def test_says_what_is_known_of_the_signature(self) -> None:
         said = []
@@ -246,7 +262,9 @@ class TestSecureBoot:
             ModuleFile(path="nvidia.ko", signed=True),
             ModuleFile(path="nvidia.ko"),
         ):
-            found = kernel.secure_boot_lets_it_in(pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=file)
+            found = kernel.secure_boot_lets_it_in(
+                pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=file, policy=NO_POLICY
+            )
             assert found is not None
             said.append((found.saw.split("(")[1].split(")")[0], found.confidence))
         assert said == [
@@ -260,7 +278,9 @@ class TestSecureBoot:
     def test_an_unsigned_module_is_signed_or_replaced_and_a_signed_one_s_key_enrolled(self) -> None:
         fixes = []
         for file in (UNSIGNED, ModuleFile(path="nvidia.ko", signed=False), SIGNED):
-            found = kernel.secure_boot_lets_it_in(pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=file)
+            found = kernel.secure_boot_lets_it_in(
+                pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=file, policy=NO_POLICY
+            )
             assert found is not None
             fixes.append(found.fix[1].split(" ")[3 if "apt" in found.fix[1] else 1])
         assert fixes == ["linux-modules-nvidia-580-generic", "linux-modules-nvidia-615-generic", "mokutil"]

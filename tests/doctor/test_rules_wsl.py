@@ -29,7 +29,7 @@ class TestReach:
         for known in (HEALTHY, BARE, NOTHING):
             found = wsl.wsl_reaches_windows(system=NO_DXG, libraries=libraries, wsl=known)
             assert found is not None
-            assert found.saw == "there is no /dev/dxg"
+            assert (found.severity, found.saw) == ("warning", "there is no /dev/dxg")
 
     def test_libcuda_is_there_and_the_loader_does_not_find_it(self) -> None:
         found = wsl.wsl_reaches_windows(system=WSL2, libraries=NO_LIBRARY, wsl=HEALTHY)
@@ -39,6 +39,10 @@ class TestReach:
     @pytest.mark.parametrize("known", [FIRST, MIXED, BARE], ids=["WSL02", "WSL01", "WSL03"])
     def test_gives_way_to_the_rule_that_knows_the_cause(self, known: Wsl) -> None:
         assert wsl.wsl_reaches_windows(system=WSL2, libraries=NO_LIBRARY, wsl=known) is None
+
+    @pytest.mark.parametrize("known", [FIRST, MIXED], ids=["WSL02", "WSL01"])
+    def test_gives_way_without_dxg_too(self, known: Wsl) -> None:
+        assert wsl.wsl_reaches_windows(system=NO_DXG, libraries=NO_LIBRARY, wsl=known) is None
 
     def test_silent(self) -> None:
         assert wsl.wsl_reaches_windows(system=WSL2, libraries=WELL, wsl=HEALTHY) is None
