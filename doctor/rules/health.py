@@ -24,7 +24,8 @@ def fabric_is_up(
     fabric: Fabric | Unknown, gpus: Gpus | Unknown, module: KernelModule, libraries: DriverLibraries | Unknown
 ) -> Finding | None:
     """Until it has set up the switches, cuInit returns 802 on every GPU, although nvidia-smi shows them all."""
-    severity: Severity = "warning" if isinstance(libraries, DriverLibraries) and libraries.cuda_code == 0 else "problem"
+    works = isinstance(libraries, DriverLibraries) and libraries.cuda_code == 0
+    severity: Severity = "warning" if works else "problem"
     known = fabric if isinstance(fabric, Fabric) else None
     waiting = [gpu for gpu in gpus.found if gpu.fabric_waits] if isinstance(gpus, Gpus) else []
     branch = module.loaded[0] if module.loaded else drivers.NEWEST_BRANCH
@@ -50,7 +51,7 @@ def fabric_is_up(
             ),
             severity=severity,
         )
-    if not waiting:
+    if works or not waiting:
         return None
     return Finding(
         saw=say("the NVLink fabric is not set up yet: {gpus}", gpus=", ".join(gpu.label for gpu in waiting)),

@@ -298,6 +298,11 @@ class TestFabric:
         assert found is not None
         assert found.severity == "warning"
 
+    def test_a_fabric_that_cuda_does_not_wait_for_is_no_matter(self) -> None:
+        waiting = Gpus((Gpu("NVIDIA H100 80GB HBM3", (9, 0), fabric=2),))
+        assert health.fabric_is_up(fabric=NOTHING, gpus=waiting, module=LOADED, libraries=WELL) is None
+        assert health.fabric_is_up(fabric=NOTHING, gpus=waiting, module=LOADED, libraries=NOTHING) is not None
+
     @pytest.mark.parametrize(
         ("fabric", "state"),
         [
