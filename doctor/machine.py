@@ -7,16 +7,23 @@ from dataclasses import dataclass, fields
 from doctor.facts import (
     Coco,
     CudaHome,
+    CudaVariables,
     DataSet,
+    Disagreements,
     Disk,
+    Dkms,
     Driver,
     DriverLibraries,
     Environment,
     Extensions,
+    Fabric,
     Gpus,
     HostCompiler,
     KernelModule,
+    LibraryFiles,
     Memory,
+    ModuleFile,
+    ModulePolicy,
     Packages,
     PciGpus,
     Pythons,
@@ -24,6 +31,7 @@ from doctor.facts import (
     Toolkit,
     Torch,
     Unknown,
+    Wsl,
 )
 
 
@@ -39,6 +47,14 @@ class Machine:
     driver_libraries: DriverLibraries | Unknown
     driver: Driver | Unknown
     gpus: Gpus | Unknown
+    library_files: LibraryFiles | Unknown
+    cuda_variables: CudaVariables | Unknown
+    disagreements: Disagreements | Unknown
+    module_file: ModuleFile | Unknown
+    module_policy: ModulePolicy | Unknown
+    dkms: Dkms | Unknown
+    fabric: Fabric | Unknown
+    wsl: Wsl | Unknown
     toolkit: Toolkit | Unknown
     cuda_home: CudaHome | Unknown
     host_compiler: HostCompiler | Unknown
@@ -70,6 +86,14 @@ FIELD_OF_FACT: dict[type, str] = {
     DriverLibraries: "driver_libraries",
     Driver: "driver",
     Gpus: "gpus",
+    LibraryFiles: "library_files",
+    CudaVariables: "cuda_variables",
+    Disagreements: "disagreements",
+    ModuleFile: "module_file",
+    ModulePolicy: "module_policy",
+    Dkms: "dkms",
+    Fabric: "fabric",
+    Wsl: "wsl",
     Toolkit: "toolkit",
     CudaHome: "cuda_home",
     HostCompiler: "host_compiler",

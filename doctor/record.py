@@ -65,6 +65,12 @@ class Recorder:
         self._keep("files", path, None if text is None else text.split("\n"))
         return text
 
+    def tail(self, path: str, size: int) -> str | None:
+        """Read the end of a file."""
+        text = self._host.tail(path, size)
+        self._keep("tails", path, None if text is None else text.split("\n"))
+        return text
+
     def listing(self, path: str) -> tuple[str, ...]:
         """List a folder."""
         names = self._host.listing(path)
@@ -101,6 +107,11 @@ class Recorder:
         value = self._host.variable(name)
         self._keep("variables", name, value or None)
         return value
+
+    def is_set(self, name: str) -> bool:
+        """Ask whether a variable is set; one that is set and empty is kept too."""
+        value = self._host.variable(name) if self._host.is_set(name) else None
+        return self._keep("variables", name, value) is not None
 
     def own_python(self) -> str:
         """Return the interpreter that runs the doctor."""
@@ -175,6 +186,11 @@ class Replay:
         lines = self._of("files").get(path)
         return None if lines is None else _joined(lines)
 
+    def tail(self, path: str, size: int) -> str | None:
+        """Return the end of the file."""
+        lines = self._of("tails").get(path)
+        return None if lines is None else _joined(lines)[-size:]
+
     def listing(self, path: str) -> tuple[str, ...]:
         """Return the folder's names."""
         names = self._of("folders").get(path)
@@ -214,6 +230,10 @@ class Replay:
     def variable(self, name: str) -> str:
         """Return the variable."""
         return self._text("variables", name) or ""
+
+    def is_set(self, name: str) -> bool:
+        """Return whether the variable was set."""
+        return self._text("variables", name) is not None
 
     def own_python(self) -> str:
         """Return the interpreter that ran the doctor."""

@@ -78,6 +78,9 @@ class Host(Protocol):
     def read(self, path: str) -> str | None:
         """Return a file's text, undecodable bytes replaced; None where it cannot be read."""
 
+    def tail(self, path: str, size: int) -> str | None:
+        """Return the last `size` bytes of a file as text; None where it cannot be read."""
+
     def listing(self, path: str) -> tuple[str, ...]:
         """Return the names in a folder, sorted; none where it cannot be read."""
 
@@ -98,6 +101,9 @@ class Host(Protocol):
 
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""
+
+    def is_set(self, name: str) -> bool:
+        """Return whether an environment variable is set, be it empty."""
 
     def own_python(self) -> str:
         """Return the interpreter that runs the doctor."""
@@ -144,6 +150,15 @@ class LiveHost:
         try:
             with Path(path).open("rb") as file:
                 return _text(file.read(MAX_TEXT))
+        except (OSError, ValueError):
+            return None
+
+    def tail(self, path: str, size: int) -> str | None:
+        """Return the end of a file, which may be large, as text."""
+        try:
+            with Path(path).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+                return _text(file.read(size))
         except (OSError, ValueError):
             return None
 
@@ -198,6 +213,10 @@ class LiveHost:
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""
         return os.environ.get(name, "")
+
+    def is_set(self, name: str) -> bool:
+        """Return whether an environment variable is set."""
+        return name in os.environ
 
     def own_python(self) -> str:
         """Return the interpreter that runs the doctor."""

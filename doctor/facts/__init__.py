@@ -6,8 +6,31 @@ Versions are tuples of integers, so (12, 10) is newer than (12, 9). Sizes are by
 from doctor.facts.base import GIB, Capability, Unknown, Version, dotted, dotted_driver
 from doctor.facts.build import CudaHome, HostCompiler, Toolkit
 from doctor.facts.data import Coco, DataSet, Infos, Tables
-from doctor.facts.driver import Driver, DriverLibraries, Gpu, Gpus, KernelModule, PciGpu, PciGpus
+from doctor.facts.driver import (
+    ComputeMode,
+    CudaVariables,
+    Disagreement,
+    Disagreements,
+    Driver,
+    DriverLibraries,
+    Gpu,
+    Gpus,
+    LibraryFile,
+    LibraryFiles,
+)
 from doctor.facts.extension import Extension, Extensions
+from doctor.facts.kernel import (
+    Dkms,
+    DkmsBuild,
+    Fabric,
+    Flavour,
+    KernelModule,
+    ModuleFile,
+    ModulePolicy,
+    PciGpu,
+    PciGpus,
+    Wsl,
+)
 from doctor.facts.python import Copy, Environment, Packages, Python, Pythons, Torch, TorchFiles
 from doctor.facts.system import Disk, Memory, System
 
@@ -15,21 +38,33 @@ __all__ = (
     "GIB",
     "Capability",
     "Coco",
+    "ComputeMode",
     "Copy",
     "CudaHome",
+    "CudaVariables",
     "DataSet",
+    "Disagreement",
+    "Disagreements",
     "Disk",
+    "Dkms",
+    "DkmsBuild",
     "Driver",
     "DriverLibraries",
     "Environment",
     "Extension",
     "Extensions",
+    "Fabric",
+    "Flavour",
     "Gpu",
     "Gpus",
     "HostCompiler",
     "Infos",
     "KernelModule",
+    "LibraryFile",
+    "LibraryFiles",
     "Memory",
+    "ModuleFile",
+    "ModulePolicy",
     "Packages",
     "PciGpu",
     "PciGpus",
@@ -42,6 +77,7 @@ __all__ = (
     "TorchFiles",
     "Unknown",
     "Version",
+    "Wsl",
     "dotted",
     "dotted_driver",
 )

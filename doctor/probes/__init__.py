@@ -13,6 +13,9 @@ from doctor.facts import Unknown
 from doctor.machine import Machine
 from doctor.probes.data import probe_data
 from doctor.probes.driver import probe_driver
+from doctor.probes.fabric import probe_fabric
+from doctor.probes.kernel import probe_module
+from doctor.probes.library import probe_cuda_variables, probe_library_files, probe_wsl
 from doctor.probes.pci import probe_kernel_module, probe_pci
 from doctor.probes.python import IMPORT_TIMEOUT_S, probe_python, probe_pythons
 from doctor.probes.system import probe_disk, probe_memory, probe_system
@@ -51,7 +54,12 @@ def examine(host: Host, question: Question) -> Machine:
         (("disk",), lambda: (probe_disk(host, question.folder),)),
         (("pci_gpus",), lambda: (probe_pci(host),)),
         (("kernel_module",), lambda: (probe_kernel_module(host),)),
-        (("driver_libraries", "driver", "gpus"), lambda: probe_driver(host)),
+        (("driver_libraries", "driver", "gpus", "disagreements"), lambda: probe_driver(host)),
+        (("library_files",), lambda: (probe_library_files(host),)),
+        (("cuda_variables",), lambda: (probe_cuda_variables(host),)),
+        (("module_file", "module_policy", "dkms"), lambda: probe_module(host)),
+        (("fabric",), lambda: (probe_fabric(host),)),
+        (("wsl",), lambda: (probe_wsl(host),)),
         (("toolkit",), lambda: (probe_toolkit(host),)),
         (("cuda_home",), lambda: (probe_cuda_home(host),)),
         (("host_compiler",), lambda: (probe_compiler(host),)),

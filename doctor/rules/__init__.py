@@ -12,18 +12,26 @@ from doctor.rules import (
     environment,
     extension,
     extension_files,
+    gpus,
+    health,
+    kernel,
     packages,
     stack,
     toolkit,
     torch,
     torch_files,
+    wsl,
 )
 
 if TYPE_CHECKING:
     from doctor.finding import Rule
 
 ALL_RULES: tuple[Rule, ...] = (
+    *kernel.RULES,
     *driver.RULES,
+    *gpus.RULES,
+    *health.RULES,
+    *wsl.RULES,
     *container.RULES,
     *stack.RULES,
     *torch.RULES,

@@ -25,9 +25,9 @@ MEMORY_OF_SMOKE_RUN = 8 * GIB
 @rule("STK01", "the driver is new enough for a pinned stack", category="driver-too-old-for-cuda")
 def driver_runs_a_stack(driver: Driver, stacks: Stacks) -> Finding | None:
     """Within one CUDA major any driver of that major runs the code, so few are too old."""
-    needed = min(stack.min_driver for stack in stacks.known)
-    if driver.version >= needed:
+    if any(driver.reaches(stack.min_driver, stack.cuda) for stack in stacks.known):
         return None
+    needed = min(stack.min_driver for stack in stacks.known)
     return Finding(
         saw=say("{driver} is older than every pinned stack needs", driver=driver),
         expected=say("{version} or newer", version=dotted_driver(needed)),

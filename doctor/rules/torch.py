@@ -78,7 +78,7 @@ def driver_runs_torch(torch: Torch, driver: Driver) -> Finding | None:
     if torch.cuda is None:
         return None
     needed = drivers.min_driver(torch.cuda)
-    if needed is None or driver.version >= needed:
+    if needed is None or driver.reaches(needed, torch.cuda):
         return None
     return Finding(
         saw=say(

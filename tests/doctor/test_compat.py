@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from doctor.compat import drivers, gpus, toolkits
 from doctor.compat.archs import coverage
 from doctor.compat.torch import RELEASES, archs_of, torch_row
+
+if TYPE_CHECKING:
+    from doctor.facts import Flavour
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,66 @@ def test_which_drivers_are_newer_than_the_table(branch: int, *, newer: bool) -> 
 @pytest.mark.parametrize(("gpu", "branch"), [((3, 5), 470), ((7, 0), 580), ((7, 5), None), ((12, 0), None)])
 def test_the_last_branch_for_a_gpu(gpu: tuple[int, int], branch: int | None) -> None:
     assert drivers.last_branch_for(gpu) == branch
+
+
+@pytest.mark.parametrize(
+    ("gpu", "name", "needed"),
+    [
+        ((7, 0), "Tesla V100-SXM2-16GB", "proprietary"),
+        ((7, 2), "Xavier", "proprietary"),
+        ((7, 5), "Tesla T4", ""),
+        ((9, 0), "NVIDIA H100 80GB HBM3", ""),
+        ((9, 0), "NVIDIA GH200 480GB", "open"),
+        ((10, 0), "NVIDIA B200", "open"),
+        ((12, 0), "NVIDIA GeForce RTX 5090", "open"),
+    ],
+)
+def test_which_kernel_module_a_gpu_needs(gpu: tuple[int, int], name: str, needed: Flavour) -> None:
+    assert drivers.needed_flavour(gpu, name) == needed
+
+
+@pytest.mark.parametrize(
+    ("module", "flavour", "gpu", "drives"),
+    [
+        ((580, 95, 5), "open", (12, 0), True),
+        ((580, 95, 5), "proprietary", (12, 0), False),
+        ((580, 95, 5), "", (12, 0), True),
+        ((580, 95, 5), "proprietary", (7, 0), True),
+        ((580, 95, 5), "open", (7, 0), False),
+        ((581, 1), "proprietary", (7, 0), False),
+        ((590, 48, 1), "open", (8, 9), True),
+    ],
+)
+def test_whether_a_module_takes_a_gpu(
+    module: tuple[int, ...], flavour: Flavour, gpu: tuple[int, int], *, drives: bool
+) -> None:
+    assert drivers.drives(module, flavour, gpu, "a GPU") == drives
+
+
+def test_consumer_and_data_centre_gpus_by_their_names() -> None:
+    consumer = ("NVIDIA GeForce RTX 4090", "GeForce GTX 1080 Ti", "NVIDIA TITAN V", "TITAN RTX")
+    data_centre = (
+        "Tesla T4",
+        "Tesla V100-SXM2-16GB",
+        "NVIDIA A100-SXM4-80GB",
+        "NVIDIA A10G",
+        "NVIDIA A2",
+        "NVIDIA H100 80GB HBM3",
+        "NVIDIA H200",
+        "NVIDIA B200",
+        "NVIDIA GH200 480GB",
+        "NVIDIA GB200",
+        "NVIDIA L4",
+        "NVIDIA L40S",
+    )
+    workstation = ("NVIDIA RTX A6000", "NVIDIA RTX 6000 Ada Generation", "Quadro RTX 8000", "NVIDIA RTX A2000")
+    assert [name for name in consumer if not drivers.is_consumer(name) or drivers.is_data_centre(name)] == []
+    assert [name for name in data_centre if drivers.is_consumer(name) or not drivers.is_data_centre(name)] == []
+    assert [name for name in workstation if drivers.is_consumer(name) or drivers.is_data_centre(name)] == []
+
+
+def test_the_table_of_pci_ids_says_its_own_date() -> None:
+    assert f"As of {gpus.AS_OF}." in gpus.TABLE.read_text(encoding="utf-8").splitlines()[0]
 
 
 def test_a_gpu_is_named_without_a_driver() -> None:

@@ -53,11 +53,36 @@ def test_the_user_and_the_host_are_not_in_a_recording(tmp_path: Path, monkeypatc
     assert "/home/user/cuda" in text
 
 
+def test_a_variable_that_is_empty_and_the_end_of_a_file_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    module = tmp_path / "nvidia.ko"
+    module.write_bytes(b"\x00" * 99 + b"~Module signature appended~\n")
+    recorder = Recorder(LiveHost())
+    for host in (recorder, load(recorder_saved(recorder, tmp_path, str(module)))):
+        assert (host.is_set("CUDA_VISIBLE_DEVICES"), host.variable("CUDA_VISIBLE_DEVICES")) == (True, "")
+        assert not host.is_set("CUDA_DEVICE_ORDER")
+        assert host.tail(str(module), 28) == "~Module signature appended~\n"
+        assert host.tail(str(tmp_path / "gone"), 28) is None
+
+
+def recorder_saved(recorder: Recorder, folder: Path, module: str) -> Path:
+    """Ask the questions once, so that the recording holds their answers."""
+    recorder.is_set("CUDA_VISIBLE_DEVICES")
+    recorder.variable("CUDA_VISIBLE_DEVICES")
+    recorder.is_set("CUDA_DEVICE_ORDER")
+    recorder.tail(module, 28)
+    return recorder.save(folder / "recording", Subject("/usr/bin/python3", "/"))
+
+
 def test_what_a_recording_does_not_hold_was_not_there() -> None:
     replay = Replay({"schema_version": 1})
     assert replay.run("nvidia-smi").problem == "nvidia-smi cannot be started: it was not there"
     assert (replay.read("/proc/modules"), replay.listing("/dev"), replay.which("g++")) == (None, (), None)
     assert (replay.real_path("/x"), replay.space("/"), replay.variable("PATH")) == (None, None, "")
+    assert (replay.tail("/x.ko", 28), replay.is_set("PATH")) == (None, False)
     assert replay.access("/dev/nvidia0") == Access(exists=False)
 
 
@@ -90,7 +115,7 @@ VALUES = st.recursive(
 ROWS = st.dictionaries(
     st.sampled_from(["/proc/modules", "/dev", "nvml.py /usr/bin/python3", "c++", "/usr/bin/c++ --version", "/"]), VALUES
 )
-KINDS = ["commands", "files", "folders", "links", "access", "space", "variables", "programs", "subject"]
+KINDS = ["commands", "files", "tails", "folders", "links", "access", "space", "variables", "programs", "subject"]
 
 
 @settings(deadline=None, max_examples=60)

@@ -17,6 +17,7 @@ from doctor.shell import MAX_TEXT, LiveHost
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 HOST = LiveHost()
 
 
@@ -50,6 +51,23 @@ def test_a_long_file_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "long"
     path.write_bytes(b"x" * (MAX_TEXT + 5))
     assert len(HOST.read(str(path)) or "") == MAX_TEXT
+
+
+def test_the_end_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "module.ko"
+    path.write_bytes(b"\x7fELF\xff" * 1000 + b"the end\n")
+    assert HOST.tail(str(path), 8) == "the end\n"
+    assert len(HOST.tail(str(path), 10**6) or "") == 5008
+    assert HOST.tail(str(tmp_path / "gone"), 8) is None
+    assert HOST.tail("bad\0name", 8) is None
+    assert HOST.tail(str(tmp_path), 8) is None
+
+
+def test_a_variable_may_be_set_and_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    assert (HOST.is_set("CUDA_VISIBLE_DEVICES"), HOST.variable("CUDA_VISIBLE_DEVICES")) == (True, "")
+    assert not HOST.is_set("CUDA_DEVICE_ORDER")
 
 
 def test_what_is_missing_is_none_or_empty(tmp_path: Path) -> None:
