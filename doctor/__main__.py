@@ -73,7 +73,9 @@ def _recorded(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) ->
     """Judge a recorded machine."""
     replay = load(Path(options.replay))
     subject = replay.subject()
-    question = Question(python=subject.python, folder=subject.folder, dataroot=subject.dataroot)
+    question = Question(
+        python=subject.python, folder=subject.folder, dataroot=subject.dataroot, network=options.network
+    )
     return consult(replay, question=question, goal=goal, rules=rules)
 
 
@@ -81,6 +83,7 @@ def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Con
     """Judge this machine; write down what was seen where `--record` asks for it."""
     live = LiveHost()
     question = question_here(live, python=options.python, dataroot=options.dataroot, deep=options.deep)
+    question = replace(question, network=options.network)
     if not options.record:
         return consult(live, question=question, goal=goal, rules=rules)
     recorder = Recorder(live)
@@ -165,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--python", default="", metavar="PATH", help="judge the packages of this interpreter")
     parser.add_argument("--dataroot", default="", metavar="DIR", help="also look at this nuScenes folder")
     parser.add_argument("--deep", action="store_true", help="import torch and try every GPU (seconds)")
+    parser.add_argument("--network", action="store_true", help="also ask the package indexes of pip and uv (seconds)")
     parser.add_argument("--strict", action="store_true", help="exit 1 where there is a warning")
     parser.add_argument("--only", default="", metavar="CODE,...", help="only these checks")
     parser.add_argument("--list", action="store_true", help="list every check and stop")

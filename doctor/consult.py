@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +68,9 @@ def consult(
     """Look at `host` (this machine) and judge it. Raises StackError where `env/` is broken."""
     host = host or LiveHost()
     stacks = read_stacks(HOME / "env")
-    machine = examine(host, question or question_here(host))
-    return Consultation(diagnose(machine, rules, goal=goal or Goal(), stacks=stacks), advise(machine, stacks), stacks)
+    goal = goal or Goal()
+    machine = examine(host, replace(question or question_here(host), build=goal.builds))
+    return Consultation(diagnose(machine, rules, goal=goal, stacks=stacks), advise(machine, stacks), stacks)
 
 
 def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: bool = False) -> Question:

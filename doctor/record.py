@@ -23,7 +23,7 @@ SCHEMA_VERSION = 1
 FILE = "machine.json"
 MAX_RECORDING = 32 << 20
 SECRETS = (
-    (re.compile(r"://[^/@\s:]+:[^/@\s]+@"), "://redacted@"),
+    (re.compile(r"://[^/@\s]+@"), "://redacted@"),
     (re.compile(r"(?<=//)[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"), "address"),
     (
         re.compile(r"\b(?:GPU-|MIG-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE),

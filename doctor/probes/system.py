@@ -6,11 +6,13 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from doctor.facts import Disk, Memory, System, Unknown
+from doctor.facts import Cpu, Disk, Memory, OpenFiles, Place, Places, System, Unknown
 
 if TYPE_CHECKING:
     from doctor.shell import Host
 
+GROUPS = "/sys/fs/cgroup"
+UNLIMITED = 1 << 62
 EFI = "/sys/firmware/efi/efivars"
 SECURE_BOOT = (
     f"{EFI}/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"  # 4 attribute bytes, then 1 = on (UEFI 2.10, 3.3)
@@ -31,6 +33,38 @@ def parse_meminfo(text: str) -> tuple[int, int] | None:
     return int(rows["MemTotal"]) * 1024, int(rows.get("MemAvailable", rows.get("MemFree", "0"))) * 1024
 
 
+def parse_cpu_list(text: str) -> int:
+    """Return how many CPUs `Cpus_allowed_list:` of /proc/self/status names: 5 for `0-3,8`; 0 where it names none."""
+    line = re.search(r"^Cpus_allowed_list:\s*([0-9,\-]{1,4000})$", text, re.MULTILINE | re.ASCII)
+    spans = re.findall(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", line[1], re.ASCII) if line else []
+    return sum(max(0, int(last or first) - int(first) + 1) for first, last in spans)
+
+
+def parse_quota(text: str) -> float | None:
+    """Return the CPUs that cpu.max (`200000 100000`) pays for; None for `max` and for nonsense."""
+    found = re.match(r"([1-9][0-9]{0,14}) ([1-9][0-9]{0,14})\b", text, re.ASCII)
+    return int(found[1]) / int(found[2]) if found else None
+
+
+def parse_open_files(text: str) -> OpenFiles | None:
+    """Read the line `Max open files` of /proc/self/limits; `unlimited` counts as a very large number."""
+    found = re.search(r"^Max open files +([0-9]{1,18}|unlimited) +([0-9]{1,18}|unlimited)\b", text, re.MULTILINE)
+    if not found:
+        return None
+    soft, hard = (UNLIMITED if word == "unlimited" else int(word) for word in found.groups())
+    return OpenFiles(soft, hard)
+
+
+def parse_mount_options(text: str, path: str) -> frozenset[str]:
+    """Return the options of the file system that holds `path`, from /proc/self/mounts; the last mount wins."""
+    best: tuple[int, frozenset[str]] = (0, frozenset())
+    for line in text.splitlines():
+        cells = line.split(" ")
+        if len(cells) >= 4 and PurePosixPath(path).is_relative_to(cells[1] or "-") and len(cells[1]) >= best[0]:
+            best = len(cells[1]), frozenset(cells[3].split(","))
+    return best[1]
+
+
 def probe_system(host: Host) -> System | Unknown:
     """Look at /proc, /etc and the markers of containers."""
     kernel = (host.read("/proc/sys/kernel/osrelease") or "").strip()
@@ -40,7 +74,7 @@ def probe_system(host: Host) -> System | Unknown:
         kernel=kernel,
         machine=host.machine(),
         distribution=parse_os_release(host.read("/etc/os-release") or ""),
-        container=_container(host),
+        container=container_of(host),
         wsl="microsoft" in kernel.lower(),
         dxg=host.access("/dev/dxg").exists,
         secure_boot=_secure_boot(host),
@@ -71,12 +105,49 @@ def probe_disk(host: Host, folder: str) -> Disk | Unknown:
     return Unknown(f"no room can be measured at {folder}", looked=False)
 
 
-def _container(host: Host) -> str:
-    if host.access("/run/.containerenv").exists:
-        return "podman"
-    if host.access("/.dockerenv").exists:
-        return "docker"
-    return host.variable("container")
+def probe_cpu(host: Host) -> Cpu | Unknown:
+    """Count the CPUs that this process may use, and what the control group pays for (version 2, else version 1)."""
+    cores = parse_cpu_list(host.read("/proc/self/status") or "")
+    if not cores:
+        return Unknown("/proc/self/status names no CPUs")
+    quota = parse_quota(host.read(f"{GROUPS}/cpu.max") or "")
+    if quota is None:
+        parts = [(host.read(f"{GROUPS}/cpu/cpu.cfs_{name}_us") or "").strip() for name in ("quota", "period")]
+        quota = parse_quota(" ".join(parts))
+    return Cpu(cores=cores, quota=quota)
+
+
+def probe_open_files(host: Host) -> OpenFiles | Unknown:
+    """Read this process's own limit, which its children inherit."""
+    known = parse_open_files(host.read("/proc/self/limits") or "")
+    return known or Unknown("/proc/self/limits names no limit of open files")
+
+
+def probe_places(host: Host) -> Places:
+    """Look at the folder for temporary files and at the home folder, as this user may use them."""
+    mounts = host.read("/proc/self/mounts") or ""
+    temporary = host.variable("TMPDIR") or "/tmp"  # noqa: S108 — looked at, not written to
+    home = host.variable("HOME")
+    return Places(temporary=_place(host, temporary, mounts), home=_place(host, home, mounts) if home else None)
+
+
+def _place(host: Host, path: str, mounts: str) -> Place | None:
+    access = host.access(path)
+    if not access.exists:
+        return None
+    space = host.space(path)
+    options = parse_mount_options(mounts, host.real_path(path) or path)
+    return Place(path=path, writable=access.writable, free=space[1] if space else None, noexec="noexec" in options)
+
+
+def container_of(host: Host) -> str:
+    """Return the container around this process by the marks that each kind leaves, empty where there is none."""
+    if host.variable("KUBERNETES_SERVICE_HOST"):
+        return "kubernetes"
+    for mark, kind in (("/run/.containerenv", "podman"), ("/.dockerenv", "docker"), ("/.singularity.d", "apptainer")):
+        if host.access(mark).exists:
+            return kind
+    return host.variable("container") or (host.read("/run/systemd/container") or "").strip()
 
 
 def _secure_boot(host: Host) -> bool | None:
