@@ -106,7 +106,11 @@ def probe_build_variables(host: Host) -> BuildVariables:
     return BuildVariables(
         arch_list=host.variable("TORCH_CUDA_ARCH_LIST").strip(),
         max_jobs=host.variable("MAX_JOBS").strip(),
-        headers=tuple(pair for pair in headers if host.access(f"{pair[1]}/cuda_runtime.h").exists),
+        headers=tuple(
+            (name, host.real_path(folder) or folder)
+            for name, folder in headers
+            if host.access(f"{folder}/cuda_runtime.h").exists
+        ),
         stubs=tuple(
             folder
             for folder in libraries

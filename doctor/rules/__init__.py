@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from doctor.rules import compiler, container, data, driver, stack, toolkit, torch
+from doctor.rules import architecture, compiler, container, data, driver, network, stack, system, toolkit, torch
 
 if TYPE_CHECKING:
     from doctor.finding import Rule
@@ -16,5 +16,8 @@ ALL_RULES: tuple[Rule, ...] = (
     *torch.RULES,
     *compiler.RULES,
     *toolkit.RULES,
+    *architecture.RULES,
+    *system.RULES,
+    *network.RULES,
     *data.RULES,
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from doctor.facts import CudaHome, Gpu, Gpus, HostCompiler, Toolkit, Torch, Unknown
+from doctor.facts import Compilers, CudaHome, Gpu, Gpus, HostCompiler, Toolkit, Torch, Unknown
 from doctor.finding import Goal
 from doctor.rules import compiler, toolkit
 
 RUN, BUILD = Goal("run"), Goal("build-ext")
 CU128 = Torch(version="2.9.1+cu128", cuda=(12, 8))
+ALONE = Compilers()
 RTX_5090 = Gpus((Gpu("NVIDIA GeForce RTX 5090", (12, 0)),))
 
 
@@ -24,36 +25,48 @@ def nvcc(*version: int) -> Toolkit:
 class TestCompiler:
     @pytest.mark.parametrize(("goal", "severity"), [(RUN, "warning"), (BUILD, "problem")])
     def test_none_at_all(self, goal: Goal, severity: str) -> None:
-        found = compiler.compiler_is_there(compiler=Unknown("no c++, g++ or clang++ on PATH"), goal=goal)
+        found = compiler.compiler_is_there(
+            compilers=ALONE, compiler=Unknown("no c++, g++ or clang++ on PATH"), goal=goal
+        )
         assert found is not None
         assert found.severity == severity
 
     def test_one_that_could_not_be_asked_is_not_called_missing(self) -> None:
         hung = Unknown("g++ gave no answer in 4 s", looked=False)
-        assert compiler.compiler_is_there(compiler=hung, goal=BUILD) is None
+        assert compiler.compiler_is_there(compilers=ALONE, compiler=hung, goal=BUILD) is None
 
     def test_one_is_there(self) -> None:
-        assert compiler.compiler_is_there(compiler=gcc(12, 2, 0), goal=BUILD) is None
+        assert compiler.compiler_is_there(compilers=ALONE, compiler=gcc(12, 2, 0), goal=BUILD) is None
 
     @pytest.mark.parametrize(
         ("release", "newest"),
         [((11, 8), 11), ((12, 3), 12), ((12, 6), 13), ((12, 8), 14), ((12, 9), 14), ((13, 0), 15), ((13, 5), 16)],
     )
     def test_f7_each_nvcc_has_its_newest_gcc(self, release: tuple[int, int], newest: int) -> None:
-        assert compiler.nvcc_accepts_compiler(toolkit=nvcc(*release, 1), compiler=gcc(newest, 1), goal=BUILD) is None
-        found = compiler.nvcc_accepts_compiler(toolkit=nvcc(*release, 1), compiler=gcc(newest + 1, 1), goal=BUILD)
+        assert (
+            compiler.nvcc_accepts_compiler(
+                compilers=ALONE, toolkit=nvcc(*release, 1), compiler=gcc(newest, 1), goal=BUILD
+            )
+            is None
+        )
+        found = compiler.nvcc_accepts_compiler(
+            compilers=ALONE, toolkit=nvcc(*release, 1), compiler=gcc(newest + 1, 1), goal=BUILD
+        )
         assert found is not None
         assert f"g++-{newest}" in found.fix[0]
 
     def test_clang_has_its_own_bound(self) -> None:
         clang = HostCompiler("clang", (20, 1, 0), "/usr/bin/clang++")
-        found = compiler.nvcc_accepts_compiler(toolkit=nvcc(12, 8, 93), compiler=clang, goal=RUN)
+        found = compiler.nvcc_accepts_compiler(compilers=ALONE, toolkit=nvcc(12, 8, 93), compiler=clang, goal=RUN)
         assert found is not None
         assert found.severity == "note"
         assert "clang++ 19 or older" in found.expected
 
     def test_f7_an_unknown_nvcc_is_not_judged(self) -> None:
-        assert compiler.nvcc_accepts_compiler(toolkit=nvcc(14, 0, 1), compiler=gcc(20, 1), goal=BUILD) is None
+        assert (
+            compiler.nvcc_accepts_compiler(compilers=ALONE, toolkit=nvcc(14, 0, 1), compiler=gcc(20, 1), goal=BUILD)
+            is None
+        )
 
     @pytest.mark.parametrize(("goal", "severity"), [(RUN, "warning"), (BUILD, "problem")])
     def test_too_old_for_the_headers(self, goal: Goal, severity: str) -> None:
