@@ -91,13 +91,14 @@ def toolkit_is_whole(toolkit: Toolkit, toolkits: Toolkits | Unknown, goal: Goal)
         "conda": say("conda install -c nvidia cuda-toolkit={release}", release=release),
         "wheels": "pip install nvidia-cuda-cccl nvidia-cublas nvidia-cusparse nvidia-cusolver",
     }
-    install = say("sudo apt install cuda-toolkit-{release}", release=release.replace(".", "-"))
+    package: str = say("sudo apt install cuda-toolkit-{release}", release=release.replace(".", "-"))
     others = toolkits.not_taken if isinstance(toolkits, Toolkits) else ()
-    another = [_lead_to(folder.root) for folder in others if folder.kind == "folder"]
+    another = [_lead_to(folder.root) for folder in others if folder.kind == "folder"][-1:]
+    install = remedies.get(kind, package)
     return Finding(
         saw=say("{toolkit} lacks {names}", toolkit=toolkit, names=", ".join(lacks)),
         expected="a whole toolkit",
-        fix=(remedies.get(kind, install), *another[-1:], OWN_NEEDS_NONE),
+        fix=(*another, install, OWN_NEEDS_NONE),
         severity=_for_build(goal),
     )
 
