@@ -102,7 +102,7 @@ def probe_podman(host: Host) -> Podman | Unknown:
     return Podman(path) if path else Unknown("podman is not on PATH")
 
 
-def probe_gpu_containers(host: Host) -> GpuContainers | Unknown:
+def probe_gpu_containers(host: Host) -> GpuContainers:
     """Look for the NVIDIA Container Toolkit and for CDI files. A machine without either is a fact too."""
     hook = next((path for name in HOOKS if (path := host.which(name))), "")
     ctk = host.which("nvidia-ctk") or ""
