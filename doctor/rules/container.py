@@ -139,9 +139,9 @@ def cdi_is_fresh(containers: GpuContainers, module: KernelModule, goal: Goal) ->
 
 @rule("CON08", "containers keep their GPUs when systemd reloads", category="docker-gpu-runtime")
 def gpus_survive_reload(docker: Docker, containers: GpuContainers, goal: Goal) -> Finding | None:
-    """`systemctl daemon-reload`, which every package update does, then takes the GPUs from running containers.
+    """`Failed to initialize NVML: Unknown Error`: `systemctl daemon-reload` takes GPUs from running containers.
 
-    They say `Failed to initialize NVML: Unknown Error` from then on.
+    Many package updates run it.
     """
     safe = containers.specs or containers.device_links or docker.cgroupfs or docker.rootless
     if "nvidia" not in docker.runtimes or not containers.systemd_groups or safe:

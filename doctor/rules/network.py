@@ -9,7 +9,7 @@ NEEDS_PASSWORD = {401, 403}
 
 @rule("NET01", "every package index can be reached", category="network-mirror")
 def indexes_are_reached(network: Network) -> Finding | None:
-    """Pip stops at the first index that does not answer, after minutes of retries, even where another has the file."""
+    """Pip retries for minutes, skips the index, and may say `No matching distribution found`; uv gives up."""
     lost = [answer for answer in network.answers if answer.said in {"name", "refused", "silent", "nonsense"}]
     if not lost:
         return None

@@ -105,7 +105,7 @@ def toolkit_is_whole(toolkit: Toolkit, toolkits: Toolkits | Unknown, goal: Goal)
 
 @rule("CUD06", "CUDA_HOME and PATH lead to the same toolkit", category="toolkit-torch-mismatch")
 def home_agrees_with_path(home: CudaHome, toolkit: Toolkit, toolkits: Toolkits, goal: Goal) -> Finding | None:
-    """PyTorch builds with the one of CUDA_HOME, CMake and make with the one on PATH: two halves that do not link."""
+    """PyTorch builds with the one of CUDA_HOME, CMake and make with the one on PATH: two halves that may not link."""
     on_path = toolkits.at(toolkits.on_path)
     if on_path is None or toolkits.on_path == toolkits.taken or not home.has_nvcc:
         return None
