@@ -96,6 +96,12 @@ class Recorder:
         """Measure room."""
         return self._keep("space", path, self._host.space(path))
 
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Ask how a file system is mounted."""
+        flags = self._host.mount_flags(path)
+        self._keep("mounts", path, list(flags) or None)
+        return flags
+
     def variable(self, name: str) -> str:
         """Read a variable."""
         value = self._host.variable(name)
@@ -191,6 +197,11 @@ class Replay:
         if not isinstance(row, list) or len(row) != 2 or not all(isinstance(size, int) for size in row):
             return None
         return row[0], row[1]
+
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Return how the file system was mounted."""
+        flags = self._of("mounts").get(path)
+        return tuple(str(flag) for flag in flags) if isinstance(flags, list) else ()
 
     def variable(self, name: str) -> str:
         """Return the variable."""

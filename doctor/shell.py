@@ -65,6 +65,9 @@ class Host(Protocol):
     def space(self, path: str) -> tuple[int, int] | None:
         """Return total and free bytes of the file system at `path`; None where that is unknown."""
 
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Return which of `ro` and `noexec` the file system at `path` is mounted with."""
+
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""
 
@@ -140,6 +143,14 @@ class LiveHost:
         except (OSError, ValueError):
             return None
         return usage.f_blocks * usage.f_frsize, usage.f_bavail * usage.f_frsize
+
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Return which of `ro` and `noexec` hold at `path`."""
+        try:
+            flags = os.statvfs(path).f_flag
+        except (OSError, ValueError):
+            return ()
+        return tuple(name for name, bit in (("ro", os.ST_RDONLY), ("noexec", os.ST_NOEXEC)) if flags & bit)
 
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""

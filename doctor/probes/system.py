@@ -55,16 +55,6 @@ def parse_open_files(text: str) -> OpenFiles | None:
     return OpenFiles(soft, hard)
 
 
-def parse_mount_options(text: str, path: str) -> frozenset[str]:
-    """Return the options of the file system that holds `path`, from /proc/self/mounts; the last mount wins."""
-    best: tuple[int, frozenset[str]] = (0, frozenset())
-    for line in text.splitlines():
-        cells = line.split(" ")
-        if len(cells) >= 4 and PurePosixPath(path).is_relative_to(cells[1] or "-") and len(cells[1]) >= best[0]:
-            best = len(cells[1]), frozenset(cells[3].split(","))
-    return best[1]
-
-
 def probe_system(host: Host) -> System | Unknown:
     """Look at /proc, /etc and the markers of containers."""
     kernel = (host.read("/proc/sys/kernel/osrelease") or "").strip()
@@ -125,19 +115,19 @@ def probe_open_files(host: Host) -> OpenFiles | Unknown:
 
 def probe_places(host: Host) -> Places:
     """Look at the folder for temporary files and at the home folder, as this user may use them."""
-    mounts = host.read("/proc/self/mounts") or ""
     temporary = host.variable("TMPDIR") or "/tmp"  # noqa: S108 — looked at, not written to
     home = host.variable("HOME")
-    return Places(temporary=_place(host, temporary, mounts), home=_place(host, home, mounts) if home else None)
+    return Places(temporary=_place(host, temporary), home=_place(host, home) if home else None)
 
 
-def _place(host: Host, path: str, mounts: str) -> Place | None:
+def _place(host: Host, path: str) -> Place | None:
     access = host.access(path)
     if not access.exists:
         return None
     space = host.space(path)
-    options = parse_mount_options(mounts, host.real_path(path) or path)
-    return Place(path=path, writable=access.writable, free=space[1] if space else None, noexec="noexec" in options)
+    return Place(
+        path=path, writable=access.writable, free=space[1] if space else None, noexec="noexec" in host.mount_flags(path)
+    )
 
 
 def container_of(host: Host) -> str:

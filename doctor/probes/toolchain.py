@@ -80,7 +80,7 @@ def probe_compilers(host: Host) -> Compilers:
     named = [path for name in NAMED if (path := host.which(name))]
     absent = tuple(f"{name}={program}" for name, program in _chosen(host) if not _located(host, program))
     ccbin = next((program for name, program in _chosen(host) if name.startswith("NVCC_")), "")
-    if not ccbin and host.variable("CXX"):  # nvcc takes g++ from PATH, whatever CXX says
+    if not ccbin and host.variable("CXX") and not host.variable("CC"):  # nvcc takes g++, whatever CXX says
         ccbin = "g++"
     return Compilers(
         found=tuple(known for path in named if (known := parse_compiler_name(path))),

@@ -17,7 +17,7 @@ from doctor.words import say
 
 OLDEST_GCC, OLDEST_CLANG = 9, 10  # torch >= 2.2.2 refuses GCC below 9; clang 10 is the first with all of C++17
 BAD_PAIRS = {((11, 4), 11), ((11, 5), 11)}  # nvcc takes GCC 11 and then fails in its std_function.h
-CMAKE_WITHOUT_OLD_POLICIES = (4,)
+CMAKE_WITHOUT_OLD_POLICIES = 4
 
 
 @rule("CXX01", "a C++ compiler is installed", category="toolkit-missing")
@@ -163,7 +163,7 @@ def ninja_is_there(tools: BuildTools, goal: Goal) -> Finding | None:
 @rule("CXX09", "cmake still reads old projects", category="build-tool")
 def cmake_reads_old_projects(tools: BuildTools, goal: Goal) -> Finding | None:
     """CMake 4 refuses projects that ask for a version before 3.5, as packages of 2021 do."""
-    if tools.cmake_version is None or tools.cmake_version < CMAKE_WITHOUT_OLD_POLICIES or not goal.builds:
+    if tools.cmake_version is None or tools.cmake_version[0] < CMAKE_WITHOUT_OLD_POLICIES or not goal.builds:
         return None
     return Finding(
         saw=say("cmake {version}", version=dotted(tools.cmake_version)),

@@ -1,5 +1,7 @@
 """SYS: memory for a build's jobs, CPU that a container is given, folders, limits, and the C++ runtime that loads."""
 
+import re
+
 from doctor.facts import GIB, BuildVariables, Cpu, CxxRuntimes, Memory, OpenFiles, Places, Toolkit
 from doctor.finding import Finding, Goal, Severity, rule
 from doctor.words import say
@@ -15,7 +17,7 @@ def jobs_fit_memory(
 ) -> Finding | None:
     """`Killed`, exit 137: ninja starts a compiler for every core, and each nvcc takes about 5 GiB."""
     asked = variables.max_jobs
-    jobs = int(asked) if asked.isdecimal() and len(asked) < 7 else cpu.cores
+    jobs = int(asked) if re.fullmatch(r"[0-9]{1,6}", asked, re.ASCII) else cpu.cores
     fitting = max(1, memory.available // MEMORY_OF_A_JOB)
     if not goal.builds or jobs <= fitting:
         return None
@@ -37,15 +39,18 @@ def jobs_fit_memory(
 def temporary_folder_works(places: Places, goal: Goal) -> Finding | None:
     """Pip, compilers and data loaders keep files there; on noexec mounts what a build has made does not start."""
     place = places.temporary
-    if place is None or (place.writable and not place.noexec and (place.free is None or place.free >= ROOM_FOR_BUILDS)):
+    if place is None:
         return None
-    full = place.free is not None and place.free < ROOM_FOR_BUILDS
+    free = ROOM_FOR_BUILDS if place.free is None else place.free
+    full = free < ROOM_FOR_BUILDS
     if not place.writable:
         saw = say("{path} cannot be written", path=place.path)
     elif full:
-        saw = say("{path} has {free} MiB free", path=place.path, free=(place.free or 0) >> 20)
-    else:
+        saw = say("{path} has {free} MiB free", path=place.path, free=free >> 20)
+    elif place.noexec:
         saw = say("{path} is mounted noexec", path=place.path)
+    else:
+        return None
     return Finding(
         saw=saw,
         expected="a folder that can be written and executed from, with 2 GiB free",

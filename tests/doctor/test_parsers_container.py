@@ -13,7 +13,7 @@ from doctor.compat.toolkits import parse_arch_list
 from doctor.facts import OpenFiles
 from doctor.probes.container import DaemonConfig, parse_cdi, parse_daemon_json, parse_no_cgroups
 from doctor.probes.network import parse_answers, parse_pip_config, without_password
-from doctor.probes.system import UNLIMITED, parse_cpu_list, parse_mount_options, parse_open_files, parse_quota
+from doctor.probes.system import UNLIMITED, parse_cpu_list, parse_open_files, parse_quota
 from doctor.probes.toolchain import parse_ccbin, parse_cmake, parse_compiler_name
 from doctor.probes.toolkits import parse_names, parse_version_json, parse_version_txt
 
@@ -63,7 +63,6 @@ LIMITS = (
     "Max processes             513342               513342               processes \n"
     "Max open files            1024                 524288               files     \n"
 )
-MOUNTS = "/dev/sda1 / ext4 rw,relatime 0 0\ntmpfs /tmp tmpfs rw,nosuid,noexec 0 0\ntmpfs /run tmpfs rw 0 0\n"
 PIP_CONF = (
     "[global]\nindex-url = https://mirror.example/simple\ntimeout = 60\n[install]\ntrusted_host = mirror.example\n"
 )
@@ -163,18 +162,6 @@ def test_the_limit_of_open_files(text: str, limits: OpenFiles | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "noexec"),
-    [("/tmp", True), ("/tmp/build", True), ("/tmpfiles", False), ("/home/user", False), ("relative", False)],  # noqa: S108
-)
-def test_the_mount_that_holds_a_folder(path: str, *, noexec: bool) -> None:
-    assert ("noexec" in parse_mount_options(MOUNTS, path)) is noexec
-
-
-def test_a_later_mount_covers_an_earlier_one() -> None:
-    assert parse_mount_options(MOUNTS + "tmpfs /tmp tmpfs rw 0 0\n", "/tmp/x") == {"rw"}  # noqa: S108
-
-
-@pytest.mark.parametrize(
     ("text", "settings_of_pip"),
     [
         (
@@ -230,7 +217,6 @@ PARSERS: list[tuple[Callable[[str], object], str]] = [
     (parse_cpu_list, STATUS),
     (parse_quota, "200000 100000"),
     (parse_open_files, LIMITS),
-    (lambda text: parse_mount_options(text, "/home/user"), MOUNTS),
     (parse_pip_config, PIP_CONF),
     (parse_answers, ANSWERS),
     (without_password, "https://ada:s3cret@mirror.example/simple"),

@@ -204,6 +204,15 @@ class TestCompilers:
         )
         assert probe_compilers(host).for_nvcc == HostCompiler("gcc", (13, 2, 1), "/usr/bin/g++")
 
+    def test_pytorch_hands_cc_to_nvcc_before_that(self) -> None:
+        gcc_12 = HostCompiler("gcc", (12,), "/usr/bin/gcc-12")
+        host = world(
+            variables={"CXX": "g++-12", "CC": "gcc-12"},
+            programs={"g++": "/usr/bin/g++", "g++-12": "/usr/bin/g++-12", "gcc-12": "/usr/bin/gcc-12"},
+        )
+        found = probe_compilers(host)
+        assert (found.cc, found.for_nvcc) == (gcc_12, None)
+
     def test_nvccs_flag_may_name_a_folder(self) -> None:
         host = world(variables={"NVCC_CCBIN": "/opt/gcc"}, programs={"/opt/gcc/g++": "/opt/gcc/g++"})
         assert probe_compilers(host) == Compilers()

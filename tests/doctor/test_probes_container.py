@@ -95,8 +95,7 @@ class TestSystem:
             variables={"TMPDIR": "/scratch", "HOME": "/home/user"},
             access={"/scratch": "rw", "/home/user": "r"},
             space={"/scratch": [100, 50]},
-            files={"/proc/self/mounts": "a / ext4 rw 0 0\nb /mnt/fast xfs rw,noexec 0 0\n"},
-            links={"/scratch": "/mnt/fast/scratch"},
+            mounts={"/scratch": ["ro", "noexec"]},
         )
         found = probe_places(host)
         assert found.temporary == Place(path="/scratch", writable=True, free=50, noexec=True)

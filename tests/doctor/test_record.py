@@ -75,6 +75,7 @@ def test_what_a_recording_does_not_hold_was_not_there() -> None:
     assert replay.run("nvidia-smi").problem == "nvidia-smi cannot be started: it was not there"
     assert (replay.read("/proc/modules"), replay.listing("/dev"), replay.which("g++")) == (None, (), None)
     assert (replay.real_path("/x"), replay.space("/"), replay.variable("PATH")) == (None, None, "")
+    assert replay.mount_flags("/") == ()
     assert replay.access("/dev/nvidia0") == Access(exists=False)
 
 
@@ -107,7 +108,7 @@ VALUES = st.recursive(
 ROWS = st.dictionaries(
     st.sampled_from(["/proc/modules", "/dev", "nvml.py /usr/bin/python3", "c++", "/usr/bin/c++ --version", "/"]), VALUES
 )
-KINDS = ["commands", "files", "folders", "links", "access", "space", "variables", "programs", "subject"]
+KINDS = ["commands", "files", "folders", "links", "access", "space", "variables", "programs", "subject", "mounts"]
 
 
 @settings(deadline=None, max_examples=60)

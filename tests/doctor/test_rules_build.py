@@ -97,6 +97,8 @@ class TestCompiler:
         named = Compilers(absent=("CXX=g++-13",))
         nowhere = Unknown("CXX=g++-13 is not on PATH")
         assert compiler.compiler_is_there(compiler=nowhere, compilers=named, goal=BUILD) is None
+        unseen = Unknown("no answer within 5 s", looked=False)
+        assert compiler.compiler_is_there(compiler=nowhere, compilers=unseen, goal=BUILD) is not None
         other = Compilers(absent=("CC=gcc-13",))
         assert compiler.compiler_is_there(compiler=nowhere, compilers=other, goal=BUILD) is not None
 
@@ -122,6 +124,12 @@ class TestCompiler:
         )
         assert found is not None
         assert found.fix == ("export NVCC_PREPEND_FLAGS='-ccbin /usr/bin/g++-14'",)
+
+    def test_the_oldest_one_for_pytorch_is_proposed(self) -> None:
+        nine = Compilers(found=(HostCompiler("gcc", (9,), "/usr/bin/g++-9"),))
+        found = compiler.nvcc_accepts_compiler(toolkit=nvcc(12, 9, 86), compiler=gcc(15, 1), compilers=nine, goal=BUILD)
+        assert found is not None
+        assert found.fix == ("export NVCC_PREPEND_FLAGS='-ccbin /usr/bin/g++-9'",)
 
     def test_one_too_old_for_pytorch_is_not_proposed(self) -> None:
         old = Compilers(
@@ -233,7 +241,7 @@ class TestTools:
     def test_a_ninja_that_path_does_not_reach(self) -> None:
         found = compiler.ninja_is_there(tools=BuildTools(hidden_ninja="/home/user/venv/bin/ninja"), goal=BUILD)
         assert found is not None
-        assert found.fix == ("export PATH=/home/user/venv/bin:$PATH",)
+        assert (found.fix, found.severity) == (("export PATH=/home/user/venv/bin:$PATH",), "warning")
 
     def test_ninja_counts_only_for_a_build(self) -> None:
         assert compiler.ninja_is_there(tools=BuildTools(), goal=RUN) is None

@@ -83,6 +83,7 @@ class TestPlaces:
             (replace(TMP, free=2 * GIB - 1), "/scratch has 2047 MiB free", "warning", "warning"),
             (replace(TMP, noexec=True), "/scratch is mounted noexec", "note", "warning"),
             (replace(TMP, noexec=True, free=None), "/scratch is mounted noexec", "note", "warning"),
+            (replace(TMP, noexec=True, free=2 * GIB), "/scratch is mounted noexec", "note", "warning"),
         ],
     )
     def test_a_bad_folder_for_temporary_files(self, place: Place, saw: str, on_run: str, on_build: str) -> None:
@@ -172,7 +173,7 @@ class TestOpenFiles:
     def test_too_few(self) -> None:
         found = system.files_may_be_open(files=OpenFiles(1023, 1 << 20))
         assert found is not None
-        assert found.fix == ("ulimit -n 65536",)
+        assert (found.fix, found.severity) == (("ulimit -n 65536",), "warning")
 
     def test_too_few_and_no_more_to_have(self) -> None:
         found = system.files_may_be_open(files=OpenFiles(256, 512))
