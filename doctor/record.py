@@ -30,6 +30,7 @@ SECRETS = (
         "UUID",
     ),
     (re.compile(r"\b(?:hf|ghp|gho|glpat|pypi)[_-][A-Za-z0-9_-]{16,}"), "token"),
+    (re.compile(r"\b[0-9a-f]{64}\b"), "ID"),  # a container's, in the names of its control groups
     (re.compile(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b", re.IGNORECASE), "address"),
 )
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 GROUPS = "/sys/fs/cgroup"
 UNLIMITED = 1 << 62
+MAX_LEVELS = 12
 EFI = "/sys/firmware/efi/efivars"
 SECURE_BOOT = (
     f"{EFI}/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"  # 4 attribute bytes, then 1 = on (UEFI 2.10, 3.3)
@@ -55,6 +56,12 @@ def parse_open_files(text: str) -> OpenFiles | None:
     return OpenFiles(soft, hard)
 
 
+def parse_groups(text: str) -> dict[str, str]:
+    """Return this process's control group by controller, from /proc/self/cgroup; version 2's one group is under ``."""
+    found = re.findall(r"^[0-9]{1,9}:([^:\n]{0,200}):(/[^\n]{0,2000})$", text, re.MULTILINE | re.ASCII)
+    return {controller: path for controllers, path in found for controller in controllers.split(",")}
+
+
 def probe_system(host: Host) -> System | Unknown:
     """Look at /proc, /etc and the markers of containers."""
     kernel = (host.read("/proc/sys/kernel/osrelease") or "").strip()
@@ -77,7 +84,8 @@ def probe_memory(host: Host) -> Memory | Unknown:
     if found is None:
         return Unknown("/proc/meminfo cannot be read", looked=False)
     total, available = found
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+    folders = _groups(host, "memory")
+    for path in [f"{folder}/{name}" for folder in folders for name in ("memory.max", "memory.limit_in_bytes")]:
         limit = (host.read(path) or "").strip()
         if re.fullmatch(r"[0-9]{1,18}", limit, re.ASCII) and int(limit) < total:
             total, available = int(limit), min(available, int(limit))
@@ -96,15 +104,12 @@ def probe_disk(host: Host, folder: str) -> Disk | Unknown:
 
 
 def probe_cpu(host: Host) -> Cpu | Unknown:
-    """Count the CPUs that this process may use, and what the control group pays for (version 2, else version 1)."""
+    """Count the CPUs that this process may use, and what its control groups give."""
     cores = parse_cpu_list(host.read("/proc/self/status") or "")
     if not cores:
         return Unknown("/proc/self/status names no CPUs")
-    quota = parse_quota(host.read(f"{GROUPS}/cpu.max") or "")
-    if quota is None:
-        parts = [(host.read(f"{GROUPS}/cpu/cpu.cfs_{name}_us") or "").strip() for name in ("quota", "period")]
-        quota = parse_quota(" ".join(parts))
-    return Cpu(cores=cores, quota=quota)
+    quotas = [quota for folder in _groups(host, "cpu") if (quota := _quota(host, folder)) is not None]
+    return Cpu(cores=cores, quota=min(quotas, default=None))
 
 
 def probe_open_files(host: Host) -> OpenFiles | Unknown:
@@ -118,6 +123,26 @@ def probe_places(host: Host) -> Places:
     temporary = host.variable("TMPDIR") or "/tmp"  # noqa: S108 — looked at, not written to
     home = host.variable("HOME")
     return Places(temporary=_place(host, temporary), home=_place(host, home) if home else None)
+
+
+def _groups(host: Host, controller: str) -> list[str]:
+    """Return the folders whose limits hold for this process: its control group's and all above, in both versions.
+
+    A container sees its own group as the root; a batch system's job sits some levels down.
+    """
+    groups = parse_groups(host.read("/proc/self/cgroup") or "")
+    folders = []
+    for base, name in ((GROUPS, ""), (f"{GROUPS}/{controller}", controller)):
+        path = PurePosixPath(groups.get(name, "/"))
+        levels = [] if ".." in path.parts else [path, *path.parents]
+        folders += [f"{base}{level}".rstrip("/") for level in levels[:MAX_LEVELS]] + [base]
+    return list(dict.fromkeys(folders))
+
+
+def _quota(host: Host, folder: str) -> float | None:
+    """Return how many CPUs a group is given: cpu.max of version 2, two files of version 1."""
+    parts = [(host.read(f"{folder}/cpu.cfs_{name}_us") or "").strip() for name in ("quota", "period")]
+    return parse_quota(host.read(f"{folder}/cpu.max") or " ".join(parts))
 
 
 def _place(host: Host, path: str) -> Place | None:

@@ -21,6 +21,15 @@ INSTALL_TOOLKIT = (
     " && sudo systemctl restart docker"
 )
 NEW_SPEC = "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+WITH_GPU = {
+    "apptainer": "apptainer exec --nv …",
+    "kubernetes": "in the pod: resources: {limits: {nvidia.com/gpu: 1}}, on nodes with NVIDIA's device plugin",
+    "podman": "podman run --device nvidia.com/gpu=all …",
+}
+WITH_SHM = {
+    "kubernetes": "in the pod: an emptyDir with medium: Memory, mounted at /dev/shm",
+    "podman": "podman run --shm-size=8g …, or --ipc=host",
+}
 NO_GPU_ASKED_FOR = {"void", "none"}
 
 
@@ -41,8 +50,10 @@ def container_has_gpu(
             absent=absent,
         ),
         expected="a container started with the GPU",
-        fix=(
-            "docker run --gpus all … (podman: --device nvidia.com/gpu=all)",
+        fix=(WITH_GPU[system.container],)
+        if system.container in WITH_GPU
+        else (
+            "docker run --gpus all …",
             say("on the host, once: {command}", command=INSTALL_TOOLKIT),
             "with the variable NVIDIA_DRIVER_CAPABILITIES=compute,utility",
         ),
@@ -56,11 +67,11 @@ def shm_is_large(memory: Memory, system: System) -> Finding | None:
     if memory.shm is not None and memory.shm > SHM_OF_DOCKER:
         return None
     size = "missing" if memory.shm is None else f"{memory.shm >> 20} MiB"
-    inside = bool(system.container)
+    inside = WITH_SHM.get(system.container, "docker run --shm-size=8g …, or --ipc=host")
     return Finding(
         saw=say("shared memory (/dev/shm) is {size}", size=size),
         expected="1 GiB or more",
-        fix=("docker run --shm-size=8g …, or --ipc=host",) if inside else ("sudo mount -o remount,size=8G /dev/shm",),
+        fix=(inside if system.container else "sudo mount -o remount,size=8G /dev/shm",),
         severity="warning",
     )
 

@@ -13,7 +13,7 @@ from doctor.compat.toolkits import parse_arch_list
 from doctor.facts import OpenFiles
 from doctor.probes.container import DaemonConfig, parse_cdi, parse_daemon_json, parse_no_cgroups
 from doctor.probes.network import parse_answers, parse_pip_config, without_password
-from doctor.probes.system import UNLIMITED, parse_cpu_list, parse_open_files, parse_quota
+from doctor.probes.system import UNLIMITED, parse_cpu_list, parse_groups, parse_open_files, parse_quota
 from doctor.probes.toolchain import parse_ccbin, parse_cmake, parse_compiler_name
 from doctor.probes.toolkits import parse_names, parse_version_json, parse_version_txt
 
@@ -149,6 +149,21 @@ def test_what_a_control_group_pays_for(text: str, quota: float | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("0::/user.slice/user-1000.slice\n", {"": "/user.slice/user-1000.slice"}),
+        (
+            "4:cpu,cpuacct:/a\n3:memory:/b:c\n1:name=systemd:/\n",
+            {"cpu": "/a", "cpuacct": "/a", "memory": "/b:c", "name=systemd": "/"},
+        ),
+        ("nonsense", {}),
+    ],
+)
+def test_the_control_groups_of_a_process(text: str, groups: dict[str, str]) -> None:
+    assert parse_groups(text) == groups
+
+
+@pytest.mark.parametrize(
     ("text", "limits"),
     [
         (LIMITS, OpenFiles(1024, 524288)),
@@ -216,6 +231,7 @@ PARSERS: list[tuple[Callable[[str], object], str]] = [
     (parse_no_cgroups, "no-cgroups = true"),
     (parse_cpu_list, STATUS),
     (parse_quota, "200000 100000"),
+    (parse_groups, "4:cpu,cpuacct:/a\n0::/user.slice\n"),
     (parse_open_files, LIMITS),
     (parse_pip_config, PIP_CONF),
     (parse_answers, ANSWERS),

@@ -67,9 +67,28 @@ class TestSystem:
                 4.0,
             ),
             ({"/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n", "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, None),
+            (
+                {
+                    "/proc/self/cgroup": "0::/system.slice/slurmstepd.scope/job_7/step_0\n",
+                    "/sys/fs/cgroup/system.slice/slurmstepd.scope/job_7/cpu.max": "600000 100000\n",
+                    "/sys/fs/cgroup/system.slice/slurmstepd.scope/job_7/step_0/cpu.max": "max 100000\n",
+                },
+                6.0,
+            ),
+            (
+                {
+                    "/proc/self/cgroup": "4:cpu,cpuacct:/job_7\n3:memory:/\n",
+                    "/sys/fs/cgroup/cpu/job_7/cpu.cfs_quota_us": "200000",
+                    "/sys/fs/cgroup/cpu/job_7/cpu.cfs_period_us": "100000",
+                    "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "700000",
+                    "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+                },
+                2.0,
+            ),
+            ({"/proc/self/cgroup": "0::/../../other\n", "/sys/fs/cgroup/cpu.max": "300000 100000"}, 3.0),
             ({}, None),
         ],
-        ids=["version 2", "version 1", "version 1 without a limit", "no limit"],
+        ids=["version 2", "version 1", "no limit in version 1", "a job", "a job in version 1", "a namespace", "none"],
     )
     def test_cores(self, files: dict[str, str], quota: float | None) -> None:
         host = world(files={"/proc/self/status": "Cpus_allowed_list:\t0-7\n", **files})
@@ -83,9 +102,19 @@ class TestSystem:
         line = "Max open files            1024                 524288               files     \n"
         assert probe_open_files(world(files={"/proc/self/limits": line})) == OpenFiles(1024, 524288)
 
-    @pytest.mark.parametrize("path", ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/sys/fs/cgroup/memory.max",
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            "/sys/fs/cgroup/user.slice/memory.max",
+            "/sys/fs/cgroup/memory/job_7/memory.limit_in_bytes",
+        ],
+    )
     def test_the_control_groups_memory(self, path: str) -> None:
-        host = world(files={"/proc/meminfo": "MemTotal: 1000 kB\nMemAvailable: 900 kB\n", path: "512000\n"})
+        groups = "3:memory:/job_7\n0::/user.slice\n"
+        memory = "MemTotal: 1000 kB\nMemAvailable: 900 kB\n"
+        host = world(files={"/proc/meminfo": memory, "/proc/self/cgroup": groups, path: "512000\n"})
         found = probe_memory(host)
         assert not isinstance(found, Unknown)
         assert (found.total, found.available) == (512000, 512000)

@@ -40,6 +40,21 @@ class TestGpuArrives:
         assert found.saw == "the host's driver is loaded, but this docker container has no device files"
         assert found.severity == "problem"
 
+    @pytest.mark.parametrize(
+        ("engine", "command"),
+        [
+            ("apptainer", "apptainer exec --nv"),
+            ("kubernetes", "in the pod: resources"),
+            ("podman", "podman run --device"),
+        ],
+    )
+    def test_each_engine_has_its_own_words(self, engine: str, command: str) -> None:
+        found = container.container_has_gpu(
+            system=replace(UBUNTU, container=engine), module=LOADED, libraries=NO_LIBRARY, inside=INSIDE, goal=RUN
+        )
+        assert found is not None
+        assert found.fix[0].startswith(command)
+
     def test_a_build_without_the_gpu_is_ordinary(self) -> None:
         found = container.container_has_gpu(
             system=IN_DOCKER, module=NO_NODES, libraries=NO_LIBRARY, inside=INSIDE, goal=BUILD
@@ -89,6 +104,15 @@ class TestSharedMemory:
         assert found is not None
         assert "--shm-size" in found.fix[0]
         assert found.saw == "shared memory (/dev/shm) is 64 MiB"
+
+    @pytest.mark.parametrize(
+        ("engine", "words"), [("kubernetes", "emptyDir"), ("podman", "podman run"), ("lxc", "docker")]
+    )
+    def test_64_mib_in_another_engine(self, engine: str, words: str) -> None:
+        memory = Memory(32 << 30, 30 << 30, 64 << 20)
+        found = container.shm_is_large(memory=memory, system=replace(UBUNTU, container=engine))
+        assert found is not None
+        assert words in found.fix[0]
 
     def test_none(self) -> None:
         found = container.shm_is_large(memory=Memory(32 << 30, 30 << 30, None), system=UBUNTU)
