@@ -137,7 +137,7 @@ def _consulted(options: argparse.Namespace) -> Consultation:
     """Judge this machine, or the recorded one."""
     rules, goal = rules_named(options.only), goal_named(options.goal)
     if options.replay:
-        return consult_recorded(load(Path(options.replay)), goal=goal, rules=rules)
+        return consult_recorded(load(Path(options.replay)), goal=goal, rules=rules, network=options.network)
     return _seen(options, goal, rules)
 
 
@@ -147,6 +147,7 @@ def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Con
     question = question_here(
         live, python=options.python, dataroot=options.dataroot, deep=options.deep, extensions=options.extension
     )
+    question = replace(question, network=options.network)
     if not options.record:
         return consult(live, question=question, goal=goal, rules=rules)
     recorder = Recorder(live)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,8 +70,9 @@ def consult(
     """Look at `host` (this machine) and judge it. Raises StackError where `env/` is broken."""
     host = host or LiveHost()
     stacks = read_stacks(HOME / "env")
-    machine = examine(host, question or question_here(host))
-    return Consultation(diagnose(machine, rules, goal=goal or Goal(), stacks=stacks), advise(machine, stacks), stacks)
+    goal = goal or Goal()
+    machine = examine(host, replace(question or question_here(host), build=goal.builds))
+    return Consultation(diagnose(machine, rules, goal=goal, stacks=stacks), advise(machine, stacks), stacks)
 
 
 def own_environment(host: Host) -> Path:
@@ -126,11 +127,17 @@ def replay_of_this_machine(*, python: str = "", dataroot: str = "") -> Replay:
     return Replay(recorder.document(subject))
 
 
-def consult_recorded(replay: Replay, *, goal: Goal | None = None, rules: Sequence[Rule] = ALL_RULES) -> Consultation:
+def consult_recorded(
+    replay: Replay, *, goal: Goal | None = None, rules: Sequence[Rule] = ALL_RULES, network: bool = False
+) -> Consultation:
     """Judge a recorded machine."""
     subject = replay.subject()
     question = Question(
-        python=subject.python, folder=subject.folder, dataroot=subject.dataroot, extensions=subject.extensions
+        python=subject.python,
+        folder=subject.folder,
+        dataroot=subject.dataroot,
+        extensions=subject.extensions,
+        network=network,
     )
     return consult(replay, question=question, goal=goal, rules=rules)
 

@@ -5,30 +5,43 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from doctor.facts import (
+    BuildTools,
+    BuildVariables,
     Coco,
+    Compilers,
+    Cpu,
     CudaHome,
     CudaVariables,
+    CxxRuntimes,
     DataSet,
     Disagreements,
     Disk,
     Dkms,
+    Docker,
     Driver,
     DriverLibraries,
     Environment,
     Extensions,
     Fabric,
+    GpuContainers,
     Gpus,
     HostCompiler,
+    Inside,
     KernelModule,
     LibraryFiles,
     Memory,
     ModuleFile,
     ModulePolicy,
+    Network,
+    OpenFiles,
     Packages,
     PciGpus,
+    Places,
+    Podman,
     Pythons,
     System,
     Toolkit,
+    Toolkits,
     Torch,
     Unknown,
     Wsl,
@@ -42,6 +55,9 @@ class Machine:
     system: System | Unknown
     memory: Memory | Unknown
     disk: Disk | Unknown
+    cpu: Cpu | Unknown
+    open_files: OpenFiles | Unknown
+    places: Places | Unknown
     pci_gpus: PciGpus | Unknown
     kernel_module: KernelModule | Unknown
     driver_libraries: DriverLibraries | Unknown
@@ -58,6 +74,16 @@ class Machine:
     toolkit: Toolkit | Unknown
     cuda_home: CudaHome | Unknown
     host_compiler: HostCompiler | Unknown
+    toolkits: Toolkits | Unknown
+    compilers: Compilers | Unknown
+    build_tools: BuildTools | Unknown
+    build_variables: BuildVariables | Unknown
+    cxx_runtimes: CxxRuntimes | Unknown
+    docker: Docker | Unknown
+    podman: Podman | Unknown
+    gpu_containers: GpuContainers | Unknown
+    inside: Inside | Unknown
+    network: Network | Unknown
     pythons: Pythons | Unknown
     packages: Packages | Unknown
     torch: Torch | Unknown
@@ -81,6 +107,9 @@ FIELD_OF_FACT: dict[type, str] = {
     System: "system",
     Memory: "memory",
     Disk: "disk",
+    Cpu: "cpu",
+    OpenFiles: "open_files",
+    Places: "places",
     PciGpus: "pci_gpus",
     KernelModule: "kernel_module",
     DriverLibraries: "driver_libraries",
@@ -97,6 +126,16 @@ FIELD_OF_FACT: dict[type, str] = {
     Toolkit: "toolkit",
     CudaHome: "cuda_home",
     HostCompiler: "host_compiler",
+    Toolkits: "toolkits",
+    Compilers: "compilers",
+    BuildTools: "build_tools",
+    BuildVariables: "build_variables",
+    CxxRuntimes: "cxx_runtimes",
+    Docker: "docker",
+    Podman: "podman",
+    GpuContainers: "gpu_containers",
+    Inside: "inside",
+    Network: "network",
     Pythons: "pythons",
     Packages: "packages",
     Torch: "torch",

@@ -42,6 +42,7 @@ QUESTIONS = (
     ("--python", "PATH", "judge the packages of this interpreter or environment"),
     ("--dataroot", "DIR", "look at this data set folder (else data/nuscenes)"),
     ("--deep", "", "import torch and try every GPU (seconds)"),
+    ("--network", "", "also ask the package indexes of pip and uv (seconds)"),
     ("--strict", "", "exit 1 where there is a warning"),
     ("--only", "CODE,...", "only these checks"),
     ("--alone", "", "explain: look at the log only, not at this machine"),

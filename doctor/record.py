@@ -102,6 +102,12 @@ class Recorder:
         """Look into a shared object."""
         return self._keep("binaries", path, self._host.inspect(path, libraries))
 
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Ask how a file system is mounted."""
+        flags = self._host.mount_flags(path)
+        self._keep("mounts", path, list(flags) or None)
+        return flags
+
     def variable(self, name: str) -> str:
         """Read a variable."""
         value = self._host.variable(name)
@@ -226,6 +232,11 @@ class Replay:
         """Return what was in the shared object."""
         row = self._of("binaries").get(path)
         return row if isinstance(row, dict) else {"problem": "it was not recorded"}
+
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Return how the file system was mounted."""
+        flags = self._of("mounts").get(path)
+        return tuple(str(flag) for flag in flags) if isinstance(flags, list) else ()
 
     def variable(self, name: str) -> str:
         """Return the variable."""

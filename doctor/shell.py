@@ -99,6 +99,9 @@ class Host(Protocol):
     def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
         """Return what is in a shared object, compared with the libraries; `problem` where it is unreadable."""
 
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Return which of `ro` and `noexec` the file system at `path` is mounted with."""
+
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""
 
@@ -209,6 +212,14 @@ class LiveHost:
             return inspect(path, libraries)
         except NotReadableError as why:
             return {"problem": str(why)}
+
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Return which of `ro` and `noexec` hold at `path`."""
+        try:
+            flags = os.statvfs(path).f_flag
+        except (OSError, ValueError):
+            return ()
+        return tuple(name for name, bit in (("ro", os.ST_RDONLY), ("noexec", os.ST_NOEXEC)) if flags & bit)
 
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""

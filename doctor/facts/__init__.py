@@ -4,7 +4,20 @@ Versions are tuples of integers, so (12, 10) is newer than (12, 9). Sizes are by
 """
 
 from doctor.facts.base import GIB, Capability, Unknown, Version, dotted, dotted_driver
-from doctor.facts.build import CudaHome, HostCompiler, Toolkit
+from doctor.facts.build import (
+    BuildTools,
+    BuildVariables,
+    Compilers,
+    CudaHome,
+    CxxRuntime,
+    CxxRuntimes,
+    HostCompiler,
+    Toolkit,
+    ToolkitFolder,
+    ToolkitKind,
+    Toolkits,
+)
+from doctor.facts.container import CdiSpec, Docker, GpuContainers, Inside, Podman
 from doctor.facts.data import Coco, DataSet, Infos, Tables
 from doctor.facts.driver import (
     ComputeMode,
@@ -31,23 +44,32 @@ from doctor.facts.kernel import (
     PciGpus,
     Wsl,
 )
+from doctor.facts.network import IndexAnswer, Network
 from doctor.facts.python import Copy, Environment, Packages, Python, Pythons, Torch, TorchFiles
-from doctor.facts.system import Disk, Memory, System
+from doctor.facts.system import Cpu, Disk, Memory, OpenFiles, Place, Places, System
 
 __all__ = (
     "GIB",
+    "BuildTools",
+    "BuildVariables",
     "Capability",
+    "CdiSpec",
     "Coco",
+    "Compilers",
     "ComputeMode",
     "Copy",
+    "Cpu",
     "CudaHome",
     "CudaVariables",
+    "CxxRuntime",
+    "CxxRuntimes",
     "DataSet",
     "Disagreement",
     "Disagreements",
     "Disk",
     "Dkms",
     "DkmsBuild",
+    "Docker",
     "Driver",
     "DriverLibraries",
     "Environment",
@@ -56,23 +78,34 @@ __all__ = (
     "Fabric",
     "Flavour",
     "Gpu",
+    "GpuContainers",
     "Gpus",
     "HostCompiler",
+    "IndexAnswer",
     "Infos",
+    "Inside",
     "KernelModule",
     "LibraryFile",
     "LibraryFiles",
     "Memory",
     "ModuleFile",
     "ModulePolicy",
+    "Network",
+    "OpenFiles",
     "Packages",
     "PciGpu",
     "PciGpus",
+    "Place",
+    "Places",
+    "Podman",
     "Python",
     "Pythons",
     "System",
     "Tables",
     "Toolkit",
+    "ToolkitFolder",
+    "ToolkitKind",
+    "Toolkits",
     "Torch",
     "TorchFiles",
     "Unknown",

@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING, Any
 from doctor import shell
 from doctor.facts import Unknown
 from doctor.machine import Machine
+from doctor.probes.container import probe_docker, probe_gpu_containers, probe_inside, probe_podman
 from doctor.probes.data import probe_data
 from doctor.probes.driver import probe_driver
 from doctor.probes.fabric import probe_fabric
 from doctor.probes.kernel import probe_module
 from doctor.probes.library import probe_cuda_variables, probe_library_files, probe_wsl
+from doctor.probes.network import ANSWER_TIMEOUT_S, probe_network
 from doctor.probes.pci import probe_kernel_module, probe_pci
 from doctor.probes.python import IMPORT_TIMEOUT_S, probe_python, probe_pythons
-from doctor.probes.system import probe_disk, probe_memory, probe_system
-from doctor.probes.toolchain import probe_compiler, probe_cuda_home, probe_toolkit
+from doctor.probes.system import probe_cpu, probe_disk, probe_memory, probe_open_files, probe_places, probe_system
+from doctor.probes.toolchain import (
+    probe_build_tools,
+    probe_build_variables,
+    probe_compiler,
+    probe_compilers,
+    probe_cxx_runtimes,
+)
+from doctor.probes.toolkits import probe_cuda_home, probe_toolkit, probe_toolkits
 from doctor.words import say
 
 if TYPE_CHECKING:
@@ -33,7 +42,8 @@ TIME_TO_END_S = 0.6  # of the patience, for ending programs that do not answer
 class Question:
     """What to look at: the interpreter under examination, the checkout, a data set folder, and how far to go.
 
-    `extensions` are shared objects named by hand.
+    `extensions` are shared objects named by hand. `build` asks for what only matters before a build, `network` whether
+    the package indexes answer.
     """
 
     python: str
@@ -41,6 +51,8 @@ class Question:
     dataroot: str = ""
     deep: bool = False
     extensions: tuple[str, ...] = ()
+    build: bool = False
+    network: bool = False
 
 
 Probe = Callable[[], tuple[object, ...]]
@@ -52,6 +64,8 @@ def examine(host: Host, question: Question) -> Machine:
         (("system",), lambda: (probe_system(host),)),
         (("memory",), lambda: (probe_memory(host),)),
         (("disk",), lambda: (probe_disk(host, question.folder),)),
+        (("cpu", "open_files"), lambda: (probe_cpu(host), probe_open_files(host))),
+        (("places",), lambda: (probe_places(host),)),
         (("pci_gpus",), lambda: (probe_pci(host),)),
         (("kernel_module",), lambda: (probe_kernel_module(host),)),
         (("driver_libraries", "driver", "gpus", "disagreements"), lambda: probe_driver(host)),
@@ -63,6 +77,18 @@ def examine(host: Host, question: Question) -> Machine:
         (("toolkit",), lambda: (probe_toolkit(host),)),
         (("cuda_home",), lambda: (probe_cuda_home(host),)),
         (("host_compiler",), lambda: (probe_compiler(host),)),
+        (("toolkits",), lambda: (probe_toolkits(host, question.python),)),
+        (("compilers",), lambda: (probe_compilers(host),)),
+        (("build_tools",), lambda: (probe_build_tools(host, question.python, thorough=question.build),)),
+        (
+            ("build_variables", "cxx_runtimes"),
+            lambda: (probe_build_variables(host), probe_cxx_runtimes(host)),
+        ),
+        (
+            ("docker", "podman", "gpu_containers", "inside"),
+            lambda: (probe_docker(host), probe_podman(host), probe_gpu_containers(host), probe_inside(host)),
+        ),
+        (("network",), lambda: (probe_network(host, asked=question.network),)),
         (("pythons",), lambda: (probe_pythons(host),)),
         (
             ("packages", "torch", "environment", "extensions"),
@@ -70,7 +96,7 @@ def examine(host: Host, question: Question) -> Machine:
         ),
         (("data_set", "coco"), lambda: probe_data(host, question.dataroot)),
     )
-    patience_s = PATIENCE_S + (IMPORT_TIMEOUT_S if question.deep else 0)
+    patience_s = PATIENCE_S + (IMPORT_TIMEOUT_S if question.deep else 0) + (ANSWER_TIMEOUT_S if question.network else 0)
     return Machine(**gather(probes, patience_s))
 
 

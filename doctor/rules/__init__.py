@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from doctor.rules import (
+    architecture,
     compiler,
     container,
     data,
@@ -15,8 +16,10 @@ from doctor.rules import (
     gpus,
     health,
     kernel,
+    network,
     packages,
     stack,
+    system,
     toolkit,
     torch,
     torch_files,
@@ -42,5 +45,8 @@ ALL_RULES: tuple[Rule, ...] = (
     *extension_files.RULES,
     *compiler.RULES,
     *toolkit.RULES,
+    *architecture.RULES,
+    *system.RULES,
+    *network.RULES,
     *data.RULES,
 )

@@ -15,7 +15,8 @@ from doctor.probes.pci import parse_module_version, parse_modules
 from doctor.probes.python import parse_packages, parse_python, parse_torch_import, parse_torch_version
 from doctor.probes.smi import parse_smi_banner, parse_smi_query
 from doctor.probes.system import parse_meminfo, parse_os_release
-from doctor.probes.toolchain import parse_compiler, parse_nvcc
+from doctor.probes.toolchain import parse_compiler
+from doctor.probes.toolkits import parse_nvcc
 from doctor.versions import find_version
 
 if TYPE_CHECKING:

@@ -83,6 +83,7 @@ def test_what_a_recording_does_not_hold_was_not_there() -> None:
     assert (replay.read("/proc/modules"), replay.listing("/dev"), replay.which("g++")) == (None, (), None)
     assert (replay.real_path("/x"), replay.space("/"), replay.variable("PATH")) == (None, None, "")
     assert (replay.tail("/x.ko", 28), replay.is_set("PATH")) == (None, False)
+    assert replay.mount_flags("/") == ()
     assert replay.access("/dev/nvidia0") == Access(exists=False)
 
 
@@ -116,6 +117,7 @@ ROWS = st.dictionaries(
     st.sampled_from(["/proc/modules", "/dev", "nvml.py /usr/bin/python3", "c++", "/usr/bin/c++ --version", "/"]), VALUES
 )
 KINDS = ["commands", "files", "tails", "folders", "links", "access", "space", "variables", "programs", "subject"]
+KINDS += ["mounts"]
 
 
 @settings(deadline=None, max_examples=60)

@@ -18,13 +18,12 @@ from doctor.facts import (
     KernelModule,
     LibraryFile,
     LibraryFiles,
-    Memory,
     PciGpu,
     PciGpus,
     System,
     Unknown,
 )
-from doctor.rules import container, driver
+from doctor.rules import driver
 
 if TYPE_CHECKING:
     from doctor.finding import Finding
@@ -359,44 +358,3 @@ class TestSources:
     def test_silent(self) -> None:
         agree = Disagreements()
         assert driver.sources_agree(disagreements=agree, gpus=self.ONE, system=UBUNTU, variables=FREE) is None
-
-
-class TestContainer:
-    def test_without_the_gpu_runtime(self) -> None:
-        module = KernelModule(loaded=(580, 95, 5))
-        found = container.container_has_gpu(system=IN_DOCKER, module=module, libraries=NO_LIBRARY)
-        assert found is not None
-        assert "--gpus all" in found.fix[0]
-        assert "no device files" in found.saw
-
-    def test_with_the_library_but_without_devices(self) -> None:
-        found = container.container_has_gpu(system=IN_DOCKER, module=NO_NODES, libraries=WELL)
-        assert found is not None
-        assert "no device files" in found.saw
-
-    def test_without_the_compute_capability_of_the_runtime(self) -> None:
-        found = container.container_has_gpu(system=IN_DOCKER, module=LOADED, libraries=NO_LIBRARY)
-        assert found is not None
-        assert "no libcuda.so.1" in found.saw
-
-    @pytest.mark.parametrize(
-        ("system", "module", "libraries"),
-        [(IN_DOCKER, LOADED, WELL), (IN_DOCKER, NOT_LOADED, NO_LIBRARY), (UBUNTU, LOADED, NO_LIBRARY)],
-        ids=["with GPU", "host without GPU", "no container"],
-    )
-    def test_silent(self, system: System, module: KernelModule, libraries: DriverLibraries) -> None:
-        assert container.container_has_gpu(system=system, module=module, libraries=libraries) is None
-
-    def test_64_mib_of_shared_memory(self) -> None:
-        found = container.shm_is_large(memory=Memory(32 << 30, 30 << 30, 64 << 20), system=IN_DOCKER)
-        assert found is not None
-        assert "--shm-size" in found.fix[0]
-
-    def test_no_shared_memory(self) -> None:
-        found = container.shm_is_large(memory=Memory(32 << 30, 30 << 30, None), system=UBUNTU)
-        assert found is not None
-        assert "missing" in found.saw
-
-    def test_enough_shared_memory(self) -> None:
-        memory = Memory(32 << 30, 30 << 30, 16 << 30)
-        assert container.shm_is_large(memory=memory, system=IN_DOCKER) is None

@@ -114,6 +114,12 @@ def test_room(tmp_path: Path) -> None:
     assert 0 < free <= total
 
 
+def test_how_a_file_system_is_mounted(tmp_path: Path) -> None:
+    assert set(HOST.mount_flags(str(tmp_path))) <= {"ro", "noexec"}
+    assert "noexec" in HOST.mount_flags("/proc") or HOST.mount_flags("/proc") == ()
+    assert HOST.mount_flags(str(tmp_path / "gone")) == ()
+
+
 def test_a_probe_that_crashes_is_unknown_and_the_others_are_known() -> None:
     def crash() -> tuple[object, ...]:
         raise RuntimeError("boom")
