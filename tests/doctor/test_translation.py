@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doctor.finding import Finding, Rule, rule
+from doctor.logs.explain import explain
 from doctor.logs.signatures import ALL_SIGNATURES
+from doctor.render import explanation
 from doctor.rules import ALL_RULES
 from doctor.wording import WordingError, wording
 from doctor.words import catalogue, say
@@ -131,6 +133,13 @@ def test_a_command_stays_as_it_is_before_its_explanation() -> None:
     explained = {english: chinese for english, chinese in ZH.items() if " # " in english and english[:3] != "or "}
     assert [text for text in explained if explained[text].partition(" # ")[0] != text.partition(" # ")[0]] == []
     assert len(explained) > 50
+
+
+def test_a_log_is_explained_in_chinese_and_its_names_stay() -> None:
+    told = explain(b"AttributeError: module 'mmcv' has no attribute 'line'\n")
+    lines = [text for _, text in explanation(told, (), language="zh")]
+    assert "日志共 1 行" in lines[0]
+    assert "mmcv 中没有 line" in lines[1]
 
 
 @pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(DOCTOR)))
