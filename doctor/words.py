@@ -7,6 +7,7 @@ an ordinary string to everybody who does not translate. A text without values ne
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,17 @@ class Said(str):
 
     template: str
     values: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A value that is the same in every language, such as a name from a log, even where a label reads like it."""
+
+    text: str
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
 
 
 def say(template: str, /, **values: object) -> Said:

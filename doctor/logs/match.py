@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from doctor.words import Said, say
+from doctor.words import Said, Verbatim, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,12 +35,15 @@ class Hit:
     @property
     def saw(self) -> Said:
         """Return the cause in words."""
-        return say(self.signature.saw, **dict(self.groups))
+        return say(self.signature.saw, **self._values())
 
     @property
     def fix(self) -> tuple[Said, ...]:
         """Return what to do."""
-        return tuple(say(step, **dict(self.groups)) for step in self.signature.fix)
+        return tuple(say(step, **self._values()) for step in self.signature.fix)
+
+    def _values(self) -> dict[str, Verbatim]:
+        return {name: Verbatim(text) for name, text in self.groups}
 
 
 def find(log: Condensed, signatures: Sequence[Signature]) -> tuple[Hit, ...]:

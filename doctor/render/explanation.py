@@ -8,7 +8,7 @@ from doctor.logs.signature import SUMMARY
 from doctor.logs.signatures import ALL_SIGNATURES
 from doctor.render.columns import pad
 from doctor.render.document import SCHEMA_VERSION, dumps
-from doctor.words import catalogue, counted, say, translate
+from doctor.words import Verbatim, catalogue, counted, say, translate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,7 +85,7 @@ def _others(told: Explanation) -> tuple[Hit, ...]:
 
 def _also(hit: Hit) -> str:
     words = "line {number}: {saw} [{category}]"
-    return say(words, number=hit.line_number, saw=hit.saw, category=hit.signature.category)
+    return say(words, number=hit.line_number, saw=hit.saw, category=Verbatim(hit.signature.category))
 
 
 def _row(label: str, text: str, words: Mapping[str, str]) -> str:

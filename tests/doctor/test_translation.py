@@ -8,13 +8,20 @@ import json
 import re
 import string
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from doctor.finding import Finding, Rule, rule
+from doctor.logs.explain import explain
+from doctor.logs.signatures import ALL_SIGNATURES
+from doctor.render import explanation
 from doctor.rules import ALL_RULES
 from doctor.wording import WordingError, wording
 from doctor.words import catalogue, say
+
+if TYPE_CHECKING:
+    from doctor.logs.signature import Signature
 
 DOCTOR = Path(__file__).resolve().parents[2] / "doctor"
 ZH = catalogue("zh")
@@ -22,10 +29,11 @@ ZH = catalogue("zh")
 NOT_YET = frozenset(f"doctor.rules.{room}" for room in ("driver", "compiler", "toolkit", "container", "torch", "stack"))
 _COMMANDS = """
 sudo ./bevready pip python3 nvidia-smi ls echo export ldconfig g++ gcc nvcc mv rm ln cd docker wsl conda uv source unset
-git df mount unzip tar ldd mkdir cat find journalctl grep sysctl modprobe lsmod dmesg apt apt-mark mokutil lspci
-cuobjdump nm strings c++ clang++ env du free ulimit curl ps kill bash sh which readlink chmod id getconf invoke
+git df mount unzip tar ldd mkdir cat find journalctl grep sysctl modprobe lsmod dmesg apt apt-mark mokutil lspci test
+cuobjdump nm strings c++ clang++ env du free ulimit curl ps kill bash sh which readlink chmod id getconf invoke printf
 """
 COMMANDS = frozenset(_COMMANDS.split())
+PROSE = re.compile(r"(?<![^\s(])(or|a|the|that|which|then)(?!\S)")  # words that no command is made of
 SPOKEN = [one for one in ALL_RULES if one.check.__module__ not in NOT_YET]
 
 
@@ -39,11 +47,11 @@ def has_words(text: str) -> bool:
 
 
 def is_command(text: str) -> bool:
-    """A line to paste: it starts with a program or an assignment, and has no words behind a #."""
-    program = text.split(" ", maxsplit=1)[0] in COMMANDS or re.match(
+    """A line to paste: it starts with a program or an assignment, without a # or the words of a sentence."""
+    program = re.split(r"[ ;]", text, maxsplit=1)[0] in COMMANDS or re.match(
         r"[A-Z_]+=\S* |\{[a-z_]+\} (-m |install |uninstall )", text
     )
-    return bool(program) and " # " not in text and not re.search(r"; (or|then) ", text)
+    return bool(program) and " # " not in text and not PROSE.search(text)
 
 
 def is_to_be_said(text: str) -> bool:
@@ -84,6 +92,26 @@ def test_everything_that_a_rule_says_has_its_chinese(one: Rule) -> None:
     assert [text for text in texts if is_to_be_said(text) and text not in ZH] == []
 
 
+@pytest.mark.parametrize("one", ALL_SIGNATURES, ids=lambda one: one.name)
+def test_everything_that_a_signature_says_has_its_chinese(one: Signature) -> None:
+    texts = [one.saw, *(step for step in one.fix if is_to_be_said(step))]
+    assert [text for text in texts if text not in ZH] == []
+    assert [text for text in texts if names_in(text) != names_in(ZH[text])] == []
+
+
+def test_a_command_stays_as_it_is_before_its_explanation() -> None:
+    explained = {english: chinese for english, chinese in ZH.items() if " # " in english and english[:3] != "or "}
+    assert [text for text in explained if explained[text].partition(" # ")[0] != text.partition(" # ")[0]] == []
+    assert len(explained) > 50
+
+
+def test_a_log_is_explained_in_chinese_and_its_names_stay() -> None:
+    told = explain(b"AttributeError: module 'mmcv' has no attribute 'line'\n")
+    lines = [text for _, text in explanation(told, (), language="zh")]
+    assert "日志共 1 行" in lines[0]
+    assert "mmcv 中没有 line" in lines[1]
+
+
 @pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(DOCTOR)))
 def test_every_sentence_with_values_has_its_chinese(path: Path) -> None:
     assert sorted(text for text in said_in(path) if text not in ZH) == []
@@ -95,6 +123,7 @@ def test_an_entry_names_the_same_values() -> None:
 
 def test_no_entry_is_left_over() -> None:
     used = set().union(*(strings_of(path) for path in DOCTOR.rglob("*.py")))
+    used |= {text for one in ALL_SIGNATURES for text in (one.saw, *one.fix)}  # some are put together from two constants
     assert sorted(set(ZH) - used) == []
 
 
