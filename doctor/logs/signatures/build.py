@@ -49,7 +49,7 @@ SIGNATURES = (
             r"You need C\+\+(?P<standard>\d\d) to compile PyTorch",
             r"C\+\+(?P<standard2>\d\d) or later compatible compiler is required",
         ),
-        never=r"too old version of GCC",
+        never=r"too old version of GCC|/c\+\+/[4-6]\.\d|/c\+\+/[4-7]/",
         saw="PyTorch's headers want a newer C++ standard (17 since PyTorch 2.1); the package compiles with an older -std flag",
         fix=(
             "in the package's setup.py or CMakeLists.txt: -std=c++14 → -std=c++17 (CMAKE_CXX_STANDARD 17), or a newer release of it",
@@ -120,6 +120,7 @@ SIGNATURES = (
         name="cmake-too-old-or-new",
         category="build-tool",
         needles=(
+            "cmakelists.txt",
             "is required.  you are running",
             "is required. you are running",
             "compatibility with cmake",
@@ -129,6 +130,7 @@ SIGNATURES = (
             "'cmake'",
         ),
         patterns=(
+            r"does not appear to contain CMakeLists\.txt",
             r"CMake (?P<wanted>[\d.]+) or higher is required\.\s+You are running",
             r"Compatibility with CMake < [\d.]+ has been removed",
             r"CMake must be installed",

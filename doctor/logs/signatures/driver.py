@@ -30,6 +30,8 @@ SIGNATURES = (
         category="driver",
         rank=ROOT,
         needles=(
+            "supported by open",
+            "system processor (gsp)",
             "rminitadapter failed",
             "is not supported by the",
             "open kernel modules",
@@ -38,6 +40,8 @@ SIGNATURES = (
             "no nvidia graphics adapter",
         ),
         patterns=(
+            r"is not supported by open\b",
+            r"System Processor \(GSP\)",
             r"RmInitAdapter failed",
             r"NVIDIA GPU .{0,120}is not supported by the",
             r"requires use of the NVIDIA open kernel modules",
@@ -52,16 +56,33 @@ SIGNATURES = (
         sample="NVRM: GPU 0000:01:00.0: RmInitAdapter failed! (0x26:0xffff:1290)",
     ),
     Signature(
+        name="driver-refuses-container-runtime",
+        category="driver",
+        rank=ROOT,
+        needles=("failed to process request",),
+        patterns=(r"driver error: failed to process request",),
+        saw="the host's driver does not answer the container runtime: it is not loaded whole, or only half updated",
+        fix=(
+            "nvidia-smi # on the host; a 'CUDA Version: N/A' there means that libcuda is missing",
+            "sudo reboot # after a driver update",
+        ),
+        sample="nvidia-container-cli: initialization error: driver error: failed to process request",
+    ),
+    Signature(
         name="gpu-lost",
         category="driver",
         rank=ROOT,
         needles=(
+            "unable to detect the device handle",
+            "nvmldevicegethandlebyindex",
             "gpu is lost",
             "fallen off the bus",
             "unable to determine the device handle",
             "nvml_error_gpu_is_lost",
         ),
         patterns=(
+            r"Unable to detect the device handle for",
+            r"nvmlDeviceGetHandleByIndex\S*.{0,20}(?:Unknown Error|failed)",
             r"GPU is lost",
             r"fallen off the bus",
             r"Unable to determine the device handle for",

@@ -202,6 +202,7 @@ SIGNATURES = (
         name="small-packages-moved",
         category="dependency-pin",
         needles=(
+            "networkx.exception",
             "sklearn.externals",
             "from 'sklearn",
             "'tensorflow' has no attribute",
@@ -240,6 +241,7 @@ SIGNATURES = (
             "has no attribute 'x509",
         ),
         patterns=(
+            r"networkx\.exception\.\w+",
             r"No module named '?sklearn\.externals",
             r"cannot import name '(?P<name5>\w+)' from '(?:typing_extensions|packaging[\w.]*|transformers[\w.]*|huggingface_hub[\w.]*|sklearn[\w.]*|PIL[\w.]*|importlib_metadata|matplotlib[\w.]*|networkx[\w.]*|skimage[\w.]*|shapely[\w.]*|scipy[\w.]*|tensorboard[\w.]*|av2[\w.]*|pandas[\w.]*|timm[\w.]*)'",
             r"module 'tensorflow' has no attribute '(?P<name6>\w+)'",

@@ -66,6 +66,18 @@ SIGNATURES = (
         sample="ERROR: Failed building wheel for llvmlite",
     ),
     Signature(
+        name="python-past-its-life",
+        category="python-version",
+        confidence="likely",
+        needles=("could not find a version", "no matching distribution found"),
+        patterns=(r"Could not find a version that satisfies|No matching distribution found",),
+        also=r"Python (?P<python>[23]\.[0-8]) reached the end of its life|You are using pip version [0-9]\.|python ?3\.1[3-9] ",
+        healed_by=r"Successfully installed",
+        saw="the index has nothing for this Python, which is past its support or newer than the package",
+        fix=(ANOTHER,),
+        sample="DEPRECATION: Python 3.5 reached the end of its life on September 13th, 2020.\nERROR: No matching distribution found for torch==1.8.1+cu102",
+    ),
+    Signature(
         name="no-wheel-for-this-python",
         category="python-version",
         confidence="likely",
@@ -83,8 +95,13 @@ SIGNATURES = (
         category="python-version",
         rank=ROOT,
         confidence="likely",
-        needles=("from versions:",),
+        needles=(
+            "from versions",
+            "(from versions",
+            "from versions:",
+        ),
         patterns=(
+            r"satisfies the requirement (?P<package2>torch(?:vision|audio)?)[=<>~! ]+\S*?\s*\(from versions:? (?:0\.1\.2|0\.1\.6)",
             r"satisfies the requirement (?P<package>torch(?:vision|audio)?)==(?:1\.[0-9]|1\.10|0\.[0-9]|0\.1[01])(?:\.\d+)?\S* .*\(from versions: (?:1\.1[1-3]|2\.\d+|0\.1[2-9]|0\.2\d)\.",
         ),
         saw="{package} of that release has no wheel for this Python: the index starts with a later one",

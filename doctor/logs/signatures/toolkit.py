@@ -11,6 +11,7 @@ SIGNATURES = (
         category="toolkit-missing",
         rank=ROOT,
         needles=(
+            "cuda_toolkit_root_dir environment variable",
             "cuda_home environment variable is not set",
             "cuda_home is not set",
             "cuda_home not found",
@@ -18,6 +19,7 @@ SIGNATURES = (
             "unable to compile cuda op",
         ),
         patterns=(
+            r"CUDA_TOOLKIT_ROOT_DIR environment variable must be",
             r"CUDA_HOME environment variable is not set",
             r"(?:Error|error).{0,40}CUDA_HOME.{0,30}(?:not set|not found|does not exist)",
             r"MissingCUDAException",

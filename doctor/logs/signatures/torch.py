@@ -108,7 +108,10 @@ SIGNATURES = (
         category="header-removed-in-torch",
         rank=ROOT,
         needles=("thc.h", "th.h", "thc/", "th/th", "thcunn", "thcdeviceutils", "thcatomics"),
-        patterns=(MISSING_HEADER + r"(?P<header>THC?(?:UNN|Generator|General|Tensor|Blas)?(?:/[\w./]+|\.h|\.cuh))",),
+        patterns=(
+            r"<(?P<header2>THC?/[\w./]+)>?\s*(?:: )?(?:not found|No such file)",
+            MISSING_HEADER + r"(?P<header>THC?(?:UNN|Generator|General|Tensor|Blas)?(?:/[\w./]+|\.h|\.cuh))",
+        ),
         saw="the sources include {header}; PyTorch 1.11 removed the TH and THC headers",
         fix=(
             "use a newer release of that package, or replace THC calls by their ATen twins (THCCeilDiv → at::ceil_div, THCudaMalloc → c10::cuda::CUDACachingAllocator)",

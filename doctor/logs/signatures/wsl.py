@@ -26,6 +26,7 @@ SIGNATURES = (
         category="wsl",
         rank=ROOT,
         needles=(
+            "failed to initialize nvml: n/a",
             "0x80370102",
             "0x800701bc",
             "0x8007019e",
@@ -37,6 +38,7 @@ SIGNATURES = (
             "wsl/service/createinstance",
         ),
         patterns=(
+            r"Failed to initialize NVML: N/A",
             r"0x(?:80370102|800701bc|8007019e)",
             r"libdxcore\.so",
             r"/usr/lib/wsl/lib/nvidia-smi: .*(?:denied|error|cannot)",
