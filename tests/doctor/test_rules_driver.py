@@ -99,8 +99,10 @@ class TestLibraryAndModule:
 
     def test_files_of_two_versions_tell_nothing(self) -> None:
         libraries = DriverLibraries(nvml_code=9, cuda_code=100)
-        files = LibraryFiles(found=(OLD_FILE, NEW_FILE))
-        assert driver.library_matches_module(libraries=libraries, module=LOADED, files=files) is None
+        older = LibraryFile("/usr/lib64/libcuda.so.550.163.01", (550, 163, 1))
+        for found in ((OLD_FILE, NEW_FILE), (OLD_FILE, older)):
+            files = LibraryFiles(found=found)
+            assert driver.library_matches_module(libraries=libraries, module=LOADED, files=files) is None
 
     def test_the_library_that_answered_counts_more_than_the_files(self) -> None:
         libraries = DriverLibraries(nvml_code=9, cuda_code=100, version=(580, 95, 5))

@@ -441,6 +441,10 @@ class TestFlavour:
         assert found is not None
         assert "nvidia-driver-615-open" in found.fix[0]
 
+    def test_an_old_gpu_and_an_open_file_of_unknown_version(self) -> None:
+        file = ModuleFile(path="nvidia.ko", flavour="open")
+        assert kernel.flavour_fits(pci=PciGpus((V100,)), module=NOT_LOADED, file=file) is not None
+
     @pytest.mark.parametrize(
         ("gpu", "version", "flavour"),
         [
