@@ -17,6 +17,7 @@ from doctor.facts.driver import (
     Gpus,
     LibraryFile,
     LibraryFiles,
+    num_gpus,
 )
 from doctor.facts.kernel import (
     Dkms,
@@ -71,4 +72,5 @@ __all__ = (
     "Wsl",
     "dotted",
     "dotted_driver",
+    "num_gpus",
 )

@@ -11,6 +11,7 @@ from doctor.facts import (
     PciGpus,
     Unknown,
     dotted_driver,
+    num_gpus,
 )
 from doctor.finding import Finding, Goal, Severity, rule
 from doctor.words import say
@@ -80,7 +81,7 @@ def visible_devices_exist(
     variables: CudaVariables, gpus: Gpus | Unknown, pci: PciGpus | Unknown, goal: Goal
 ) -> Finding | None:
     """CUDA reads the list up to the first entry that names no GPU; an empty list hides every GPU."""
-    count = _count(gpus, pci)
+    count = num_gpus(gpus, pci)
     if variables.chosen is None or not count:
         return None
     left = variables.left_of(count)
@@ -177,13 +178,6 @@ def gpus_are_known(pci: PciGpus) -> Finding | None:
         fix=("nothing to do where the driver runs: it names the GPU and its compute capability itself",),
         severity="note",
     )
-
-
-def _count(gpus: Gpus | Unknown, pci: PciGpus | Unknown) -> int:
-    """Return how many GPUs there are; libcuda counts only the visible ones, so it is not asked."""
-    if isinstance(gpus, Gpus) and gpus.source != "libcuda":
-        return len(gpus.found)
-    return sum(gpu.driver == "nvidia" for gpu in pci.found) if isinstance(pci, PciGpus) else 0
 
 
 def _room(gpu: Gpu) -> tuple[int, int] | None:
