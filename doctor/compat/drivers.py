@@ -89,8 +89,7 @@ OPEN_ONLY_NAME = "GH200"
 # some RTX server cards, never on consumer ones.
 CONSUMER = re.compile(r"\b(?:GeForce|GTX|TITAN)\b", re.IGNORECASE)
 DATA_CENTRE = re.compile(
-    r"\bTesla\b|\b(?:A(?:2|10|10G|16|30|40|100|800)|[HB](?:20|100|200|300|800)|GH200|GB[23]00|L(?:2|4|20|40|40S)"
-    r"|[KMPTV][0-9]{1,3}[A-Z]?)\b"
+    r"\bTesla\b|\b(?:A(?:2|10|10G|16|30|40|100|800)|[HB](?:20|100|200|300|800)|GH200|GB[23]00|L(?:2|4|20|40|40S))\b"
 )
 
 WSL_KERNEL: Version = (5, 10, 43, 3)  # Microsoft, "Enable NVIDIA CUDA on WSL 2"
@@ -140,4 +139,4 @@ def is_consumer(name: str) -> bool:
 
 def is_data_centre(name: str) -> bool:
     """Return whether this is a data-centre GPU, which has no display of its own."""
-    return DATA_CENTRE.search(name) is not None and not is_consumer(name)
+    return DATA_CENTRE.search(name) is not None

@@ -30,6 +30,7 @@ from doctor.facts.driver import (
     Gpus,
     LibraryFile,
     LibraryFiles,
+    num_gpus,
 )
 from doctor.facts.extension import Extension, Extensions
 from doctor.facts.kernel import (
@@ -113,4 +114,5 @@ __all__ = (
     "Wsl",
     "dotted",
     "dotted_driver",
+    "num_gpus",
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from doctor.facts.base import GIB, Capability, Version, dotted, dotted_driver
+from doctor.facts.base import GIB, Capability, Unknown, Version, dotted, dotted_driver
+from doctor.facts.kernel import PciGpus
 
 ComputeMode = Literal["", "default", "exclusive", "prohibited"]
 
@@ -147,6 +148,13 @@ class Gpus:
         return ", ".join(
             f"{lines.count(line)} × {line}" if lines.count(line) > 1 else line for line in dict.fromkeys(lines)
         )
+
+
+def num_gpus(gpus: Gpus | Unknown, pci: PciGpus | Unknown) -> int:
+    """Return how many GPUs the driver has; libcuda counts only the visible ones, so then the bus is asked."""
+    if isinstance(gpus, Gpus) and gpus.source != "libcuda":
+        return len(gpus.found)
+    return sum(gpu.driver == "nvidia" for gpu in pci.found) if isinstance(pci, PciGpus) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from doctor.facts import (
     Unknown,
     Version,
     dotted_driver,
+    num_gpus,
 )
 from doctor.finding import Finding, rule
 from doctor.words import say
@@ -96,7 +97,7 @@ def cuda_starts(
     libraries: DriverLibraries,
     driver: Driver,
     gpus: Gpus | Unknown,
-    variables: CudaVariables | Unknown,
+    variables: CudaVariables,
     fabric: Fabric | Unknown,
     pci: PciGpus | Unknown,
     module: KernelModule,
@@ -105,7 +106,7 @@ def cuda_starts(
     code = libraries.cuda_code
     if code is None or code in {0, CUDA_STUB, CUDA_MISMATCH, CUDA_NO_COMPAT}:
         return None
-    if code == CUDA_NO_DEVICE and (_all_uncut(gpus) or _all_hidden(variables, gpus) or _all_refused(pci, module)):
+    if code == CUDA_NO_DEVICE and (_all_uncut(gpus) or _all_hidden(variables, gpus, pci) or _all_refused(pci, module)):
         return None  # DRV22, DRV23, and DRV07 or DRV15 say it better
     if code == CUDA_NOT_READY and _fabric_is_down(fabric, gpus):
         return None  # so does DRV21
@@ -252,9 +253,9 @@ def _all_uncut(gpus: Gpus | Unknown) -> bool:
     return isinstance(gpus, Gpus) and gpus.uncut == gpus.found
 
 
-def _all_hidden(variables: CudaVariables | Unknown, gpus: Gpus | Unknown) -> bool:
-    count = len(gpus.found) if isinstance(gpus, Gpus) else 1
-    return isinstance(variables, CudaVariables) and variables.left_of(count) == 0
+def _all_hidden(variables: CudaVariables, gpus: Gpus | Unknown, pci: PciGpus | Unknown) -> bool:
+    count = num_gpus(gpus, pci)
+    return count > 0 and variables.left_of(count) == 0
 
 
 def _all_refused(pci: PciGpus | Unknown, module: KernelModule) -> bool:

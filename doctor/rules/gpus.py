@@ -11,6 +11,7 @@ from doctor.facts import (
     PciGpus,
     Unknown,
     dotted_driver,
+    num_gpus,
 )
 from doctor.finding import Finding, Goal, Severity, rule
 from doctor.words import say
@@ -80,7 +81,7 @@ def visible_devices_exist(
     variables: CudaVariables, gpus: Gpus | Unknown, pci: PciGpus | Unknown, goal: Goal
 ) -> Finding | None:
     """CUDA reads the list up to the first entry that names no GPU; an empty list hides every GPU."""
-    count = _count(gpus, pci)
+    count = num_gpus(gpus, pci)
     if variables.chosen is None or not count:
         return None
     left = variables.left_of(count)
@@ -124,17 +125,19 @@ def order_is_fixed(gpus: Gpus, variables: CudaVariables) -> Finding | None:
 @rule("DRV25", "every GPU has free memory", category="cuda-oom")
 def memory_is_free(gpus: Gpus, goal: Goal) -> Finding | None:
     """What another process holds, this one cannot have: the first batch ends in `CUDA out of memory`."""
-    full = [gpu for gpu in gpus.found if _is_full(gpu)]
+    full = [(gpu, room) for gpu in gpus.found if (room := _room(gpu)) and _is_full(room)]
     if not full:
         return None
-    words = "; ".join(_use(gpu) for gpu in full)
-    empty = [str(gpu.index) for gpu in gpus.found if gpu.index is not None and gpu.free and not _is_full(gpu)]
+    words = ", ".join(f"{gpu.label} {free / GIB:.1f} / {whole / GIB:.0f} GiB" for gpu, (free, whole) in full)
+    with_room = [gpu for gpu in gpus.found if (room := _room(gpu)) and not _is_full(room)]
+    empty = [str(gpu.index) for gpu in with_room if gpu.index is not None]
     others = (say("export CUDA_VISIBLE_DEVICES={list} # the GPUs with room", list=",".join(empty)),) if empty else ()
     return Finding(
-        saw=say("nearly all memory is taken: {gpus}", gpus=words),
+        saw=say("nearly all memory is taken (free / all): {gpus}", gpus=words),
         expected="room for a run; BEVFormer tiny trains in about 6.5 GiB",
         fix=(*others, "nvidia-smi # its last table names the processes; end those that are yours"),
         severity="note" if goal.kind in {"build-ext", "docker"} else "warning",
+        evidence=tuple(f"{gpu.label}: {gpu.processes} processes" for gpu, _ in full if gpu.processes is not None),
     )
 
 
@@ -177,28 +180,14 @@ def gpus_are_known(pci: PciGpus) -> Finding | None:
     )
 
 
-def _count(gpus: Gpus | Unknown, pci: PciGpus | Unknown) -> int:
-    """Return how many GPUs there are; libcuda counts only the visible ones, so it is not asked."""
-    if isinstance(gpus, Gpus) and gpus.source != "libcuda":
-        return len(gpus.found)
-    return sum(gpu.driver == "nvidia" for gpu in pci.found) if isinstance(pci, PciGpus) else 0
+def _room(gpu: Gpu) -> tuple[int, int] | None:
+    """Return a GPU's free and whole memory, None where one of them is not told."""
+    return (gpu.free, gpu.memory) if gpu.free is not None and gpu.memory is not None else None
 
 
-def _is_full(gpu: Gpu) -> bool:
-    return gpu.memory is not None and gpu.free is not None and gpu.free * FULL < gpu.memory
-
-
-def _use(gpu: Gpu) -> str:
-    free, whole = (gpu.free or 0) / GIB, (gpu.memory or 0) / GIB
-    if gpu.processes is None:
-        return say("{gpu}: {free} of {whole} GiB free", gpu=gpu.label, free=f"{free:.1f}", whole=f"{whole:.0f}")
-    return say(
-        "{gpu}: {free} of {whole} GiB free, processes: {count}",
-        gpu=gpu.label,
-        free=f"{free:.1f}",
-        whole=f"{whole:.0f}",
-        count=gpu.processes,
-    )
+def _is_full(room: tuple[int, int]) -> bool:
+    free, whole = room
+    return free * FULL < whole
 
 
 RULES = (

@@ -110,7 +110,14 @@ def test_consumer_and_data_centre_gpus_by_their_names() -> None:
         "NVIDIA L4",
         "NVIDIA L40S",
     )
-    workstation = ("NVIDIA RTX A6000", "NVIDIA RTX 6000 Ada Generation", "Quadro RTX 8000", "NVIDIA RTX A2000")
+    workstation = (
+        "NVIDIA T400 4GB",
+        "Quadro P400",
+        "NVIDIA RTX A6000",
+        "NVIDIA RTX 6000 Ada Generation",
+        "Quadro RTX 8000",
+        "NVIDIA RTX A2000",
+    )
     assert [name for name in consumer if not drivers.is_consumer(name) or drivers.is_data_centre(name)] == []
     assert [name for name in data_centre if drivers.is_consumer(name) or not drivers.is_data_centre(name)] == []
     assert [name for name in workstation if drivers.is_consumer(name) or drivers.is_data_centre(name)] == []

@@ -51,6 +51,7 @@ H100 = Gpu("NVIDIA H100 80GB HBM3", (9, 0))
 CUT = Gpu("NVIDIA A100-SXM4-80GB", (8, 0), mig=True, mig_instances=0)
 ON_BUS = PciGpus((PciGpu("0000:01:00.0", "2684", "nvidia", "GeForce RTX 4090", (8, 9)),))
 BLACKWELL_ON_BUS = PciGpus((PciGpu("0000:01:00.0", "2b85", "nvidia", "GeForce RTX 5090", (12, 0)),))
+OLD_ON_BUS = PciGpus((PciGpu("0000:01:00.0", "1db1", "nvidia", "Tesla V100-SXM2-16GB", (7, 0)),))
 NEW_ON_BUS = PciGpus((PciGpu("0000:01:00.0", "ffff", "nvidia"),))
 
 
@@ -98,8 +99,10 @@ class TestLibraryAndModule:
 
     def test_files_of_two_versions_tell_nothing(self) -> None:
         libraries = DriverLibraries(nvml_code=9, cuda_code=100)
-        files = LibraryFiles(found=(OLD_FILE, NEW_FILE))
-        assert driver.library_matches_module(libraries=libraries, module=LOADED, files=files) is None
+        older = LibraryFile("/usr/lib64/libcuda.so.550.163.01", (550, 163, 1))
+        for found in ((OLD_FILE, NEW_FILE), (OLD_FILE, older)):
+            files = LibraryFiles(found=found)
+            assert driver.library_matches_module(libraries=libraries, module=LOADED, files=files) is None
 
     def test_the_library_that_answered_counts_more_than_the_files(self) -> None:
         libraries = DriverLibraries(nvml_code=9, cuda_code=100, version=(580, 95, 5))
@@ -141,6 +144,7 @@ class TestNodes:
         found = driver.nodes_are_open(module=module, system=UBUNTU)
         assert found is not None
         assert (found.severity, found.saw) == ("warning", "the module is loaded without /dev/nvidia-uvm")
+        assert found.confidence == "likely"
 
     @pytest.mark.parametrize(
         ("module", "system"),
@@ -201,6 +205,10 @@ class TestCudaStarts:
         assert self.judged(100, variables=CudaVariables(visible="")) is None
         assert self.judged(100, gpus=Gpus((RTX_4090,)), variables=CudaVariables(visible="0")) is not None
         assert self.judged(100, variables=CudaVariables(visible="0")) is not None
+        two_on_bus = PciGpus(ON_BUS.found * 2)
+        assert self.judged(100, variables=CudaVariables(visible="1"), pci=two_on_bus) is not None
+        assert self.judged(100, variables=CudaVariables(visible="2"), pci=two_on_bus) is None
+        assert self.judged(100, variables=CudaVariables(visible=""), pci=NOTHING) is not None
 
     def test_100_gives_way_to_a_module_that_takes_no_gpu(self) -> None:
         proprietary = KernelModule(loaded=(580, 95, 5), flavour="proprietary")
@@ -210,6 +218,8 @@ class TestCudaStarts:
         assert self.judged(100, pci=NEW_ON_BUS, module=proprietary) is not None
         assert self.judged(100, pci=PciGpus(()), module=proprietary) is not None
         assert self.judged(100, pci=BLACKWELL_ON_BUS, module=NOT_LOADED) is not None
+        assert self.judged(100, pci=OLD_ON_BUS, module=NOT_LOADED) is not None
+        assert self.judged(100, pci=OLD_ON_BUS, module=KernelModule(loaded=(590, 48, 1))) is None
 
     def test_802_gives_way_to_the_fabric_s_own_rule(self) -> None:
         assert self.judged(802, fabric=Fabric(switches=4, active=False)) is None
@@ -264,6 +274,13 @@ class TestCompat:
         assert found is not None
         assert found.saw.startswith("libcuda is /usr/local/cuda-13.0/compat, ")
 
+    def test_the_library_is_named_before_the_folder(self) -> None:
+        libraries = DriverLibraries(nvml_code=0, cuda_code=804, cuda_path=COMPAT)
+        files = LibraryFiles(compat_folders=("/elsewhere/compat",))
+        found = driver.compat_fits(libraries=libraries, gpus=Gpus((H100,)), pci=NOTHING, files=files)
+        assert found is not None
+        assert found.saw.startswith(f"libcuda is {COMPAT}, ")
+
     @pytest.mark.parametrize("path", [COMPAT, "/opt/conda/cuda-compat/libcuda.so.1"])
     def test_conda_s_package_is_one_too(self, path: str) -> None:
         assert DriverLibraries(nvml_code=0, cuda_code=0, cuda_path=path).is_compat
@@ -310,6 +327,7 @@ class TestFiles:
         assert "570.195.03" in found.saw
         assert "580.95.05" in found.saw
         assert found.fix[0].startswith("dpkg -S /usr/lib64/libcuda.so.570.195.03")
+        assert (found.severity, found.confidence) == ("warning", "likely")
 
     def test_one_version_in_several_files_is_silent(self) -> None:
         files = LibraryFiles(found=(NEW_FILE, LibraryFile("/usr/lib/libcuda.so.580.95.05", (580, 95, 5))))
@@ -334,6 +352,7 @@ class TestSources:
         assert found is not None
         assert found.saw == "driver version: 580.95.05 (NVML), 570.172.08 (kernel module)"
         assert found.evidence == ("number of GPUs: 1 (NVML), 2 (kernel module)",)
+        assert (found.severity, found.confidence) == ("warning", "likely")
 
     @pytest.mark.parametrize("one", [NUMBERS, NAMES], ids=str)
     def test_about_the_gpus_too(self, one: Disagreement) -> None:

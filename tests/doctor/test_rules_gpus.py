@@ -103,6 +103,7 @@ class TestMig:
         found = gpus.mig_has_instances(gpus=cut, module=LOADED)
         assert found is not None
         assert (found.severity, found.saw) == ("warning", "MIG instances exist, and /dev/nvidia-caps does not")
+        assert found.confidence == "likely"
         assert gpus.mig_has_instances(gpus=cut, module=CAPS) is None
         assert gpus.mig_has_instances(gpus=TWO, module=LOADED) is None
 
@@ -196,7 +197,8 @@ class TestMemory:
     def test_is_taken_by_another_process(self) -> None:
         found = gpus.memory_is_free(gpus=Gpus((self.FULL, self.EMPTY)), goal=RUN)
         assert found is not None
-        assert found.saw == "nearly all memory is taken: GPU 0 NVIDIA L4: 1.0 of 20 GiB free, processes: 1"
+        assert found.saw == "nearly all memory is taken (free / all): GPU 0 NVIDIA L4 1.0 / 20 GiB"
+        assert found.evidence == ("GPU 0 NVIDIA L4: 1 processes",)
         assert found.fix[0].startswith("export CUDA_VISIBLE_DEVICES=1 ")
         assert found.severity == "warning"
 
@@ -204,8 +206,16 @@ class TestMemory:
         full = Gpu("NVIDIA L4", (8, 9), 20 * GIB, free=0)
         found = gpus.memory_is_free(gpus=Gpus((full,)), goal=RECIPE)
         assert found is not None
-        assert found.saw == "nearly all memory is taken: NVIDIA L4: 0.0 of 20 GiB free"
+        assert found.saw == "nearly all memory is taken (free / all): NVIDIA L4 0.0 / 20 GiB"
+        assert found.evidence == ()
         assert found.fix[0].startswith("nvidia-smi ")
+
+    def test_room_on_a_gpu_without_an_index_or_of_unknown_size_helps_nobody(self) -> None:
+        nameless = Gpu("NVIDIA L4", (8, 9), 20 * GIB, free=19 * GIB)
+        silent = Gpu("NVIDIA L4", (8, 9), 20 * GIB, index=3)
+        found = gpus.memory_is_free(gpus=Gpus((self.FULL, nameless, silent)), goal=RUN)
+        assert found is not None
+        assert len(found.fix) == 1
 
     @pytest.mark.parametrize("goal", [BUILD, DOCKER], ids=str)
     def test_building_needs_none(self, goal: Goal) -> None:
@@ -232,6 +242,9 @@ class TestComputeMode:
         assert found is not None
         assert (found.severity, found.saw) == ("problem", "the compute mode of GPU 5 NVIDIA L40S is Prohibited")
         assert found.fix == ("sudo nvidia-smi -i 5 -c DEFAULT",)
+
+    def test_prohibited_alone(self) -> None:
+        assert gpus.compute_mode_is_open(gpus=Gpus((self.in_mode("prohibited"),))) is not None
 
     def test_exclusive_and_taken(self) -> None:
         found = gpus.compute_mode_is_open(gpus=Gpus((self.in_mode("exclusive", 1),)))
@@ -317,7 +330,9 @@ class TestFabric:
     def test_silent(self, fabric: Fabric | Unknown, state: int | None) -> None:
         shown = Gpus((Gpu("NVIDIA H100", (9, 0), fabric=state),))
         assert health.fabric_is_up(fabric=fabric, gpus=shown, module=LOADED, libraries=WELL) is None
-        assert health.fabric_is_up(fabric=fabric, gpus=NOTHING, module=LOADED, libraries=WELL) is None
+        for libraries in (WELL, NOT_READY, NOTHING):
+            assert health.fabric_is_up(fabric=fabric, gpus=NOTHING, module=LOADED, libraries=libraries) is None
+            assert health.fabric_is_up(fabric=fabric, gpus=shown, module=LOADED, libraries=libraries) is None
 
 
 class TestLost:
@@ -369,7 +384,15 @@ class TestMemoryErrors:
         found = health.memory_is_sound(gpus=Gpus((RTX_4090, bad)))
         assert found is not None
         assert found.saw.endswith(f": GPU 4 {A100}")
-        assert "--gpu-reset -i 4 " in found.fix[1]
+        assert (found.severity, found.fix[1]) == (
+            "warning",
+            "sudo nvidia-smi --gpu-reset -i 4 # while no program uses it",
+        )
+
+    def test_a_gpu_without_an_index_is_the_first(self) -> None:
+        found = health.memory_is_sound(gpus=Gpus((Gpu(A100, (8, 0), memory_errors=1),)))
+        assert found is not None
+        assert "--gpu-reset -i 0 " in found.fix[1]
 
     @pytest.mark.parametrize(("errors", "pending"), [(0, False), (None, None)])
     def test_silent(self, errors: int | None, pending: bool | None) -> None:  # noqa: FBT001 — a table

@@ -148,6 +148,9 @@ class TestNouveau:
             kernel.nouveau_is_away(pci=held_by("nouveau"), module=NOT_LOADED, system=UBUNTU, dkms=NO_DKMS) is not None
         )
 
+    def test_silent_where_it_is_not_loaded_at_all(self) -> None:
+        assert kernel.nouveau_is_away(pci=held_by(""), module=NOT_LOADED, system=UBUNTU, dkms=NO_DKMS) is None
+
     def test_silent_where_nvidia_is_loaded_beside_it(self) -> None:
         assert kernel.nouveau_is_away(pci=held_by("nouveau"), module=LOADED, system=UBUNTU, dkms=NO_DKMS) is None
 
@@ -378,6 +381,15 @@ class TestLockdown:
         found = kernel.lockdown_lets_it_in(module=BUILT, system=UBUNTU, policy=STRICT, file=file)
         assert found is not None
         assert found.confidence == confidence
+        assert found.saw.startswith("the kernel demands signed modules (lockdown integrity); ")
+
+    def test_sig_enforce_is_named(self) -> None:
+        policy = ModulePolicy(lockdown="none", sig_enforce=True)
+        found = kernel.lockdown_lets_it_in(module=BUILT, system=UBUNTU, policy=policy, file=UNSIGNED)
+        assert found is not None
+        assert found.saw == (
+            "the kernel demands signed modules (sig_enforce); NVIDIA's is on disk (not signed) and not loaded"
+        )
 
     @pytest.mark.parametrize("policy", [ModulePolicy(lockdown="confidentiality"), ModulePolicy(sig_enforce=True)])
     def test_every_kind_of_demand(self, policy: ModulePolicy) -> None:
@@ -428,6 +440,10 @@ class TestFlavour:
         found = kernel.flavour_fits(pci=PciGpus((B200,)), module=NOT_LOADED, file=file)
         assert found is not None
         assert "nvidia-driver-615-open" in found.fix[0]
+
+    def test_an_old_gpu_and_an_open_file_of_unknown_version(self) -> None:
+        file = ModuleFile(path="nvidia.ko", flavour="open")
+        assert kernel.flavour_fits(pci=PciGpus((V100,)), module=NOT_LOADED, file=file) is not None
 
     @pytest.mark.parametrize(
         ("gpu", "version", "flavour"),
