@@ -183,9 +183,10 @@ class TestWays:
                     on_path="/opt/cuda",
                 ),
             ),
+            (CudaHome("/usr", has_nvcc=True), Toolkits(found=(UBUNTUS,), taken="/usr", on_path="/usr")),
             (CudaHome("/gone", has_nvcc=False), Toolkits(found=(OLDER,), on_path=OLDER.root)),
         ],
-        ids=["same", "none on PATH", "same release", "CUDA_HOME leads nowhere"],
+        ids=["same", "none on PATH", "same release", "same of no version", "CUDA_HOME leads nowhere"],
     )
     def test_they_agree(self, home: CudaHome, toolkits: Toolkits) -> None:
         judged = toolkit.home_agrees_with_path(home=home, toolkit=nvcc(12, 8, 93), toolkits=toolkits, goal=BUILD)
@@ -212,13 +213,22 @@ class TestWays:
         ("taken", "found", "found_by"),
         [
             (UBUNTUS, (UBUNTUS,), "PATH"),
+            (UBUNTUS, (LOCAL,), "PATH"),
             (UBUNTUS, (UBUNTUS, LOCAL), "CUDA_HOME"),
             (LOCAL, (LOCAL, OLDER), "PATH"),
             (UBUNTUS, (UBUNTUS, CONDAS), "PATH"),
             (UBUNTUS, (UBUNTUS, ToolkitFolder(root="/opt/cuda", kind="folder")), "PATH"),
             (CONDAS, (CONDAS, ToolkitFolder(root="/opt/cuda", kind="folder", version=(12, 1, 105))), "PATH"),
         ],
-        ids=["alone", "chosen", "NVIDIA's own", "other is conda's", "other of no version", "same release"],
+        ids=[
+            "alone",
+            "not listed",
+            "chosen",
+            "NVIDIA's own",
+            "other is conda's",
+            "other of no version",
+            "same release",
+        ],
     )
     def test_nothing_shadows(self, taken: ToolkitFolder, found: tuple[ToolkitFolder, ...], found_by: str) -> None:
         here = Toolkits(found=found, taken=taken.root, on_path=taken.root)
