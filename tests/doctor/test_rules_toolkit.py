@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doctor.facts import CudaHome, Gpu, Gpus, Packages, Toolkit, ToolkitFolder, Toolkits, Torch, Unknown
+from doctor.facts import CudaHome, Gpu, Gpus, Toolkit, ToolkitFolder, Toolkits, Torch, Unknown
 from doctor.finding import Goal
 from doctor.rules import toolkit
 
@@ -283,27 +283,3 @@ class TestFound:
             toolkit=one, toolkits=Toolkits(found=(LOCAL,)), home=home, torch=CU128, goal=BUILD
         )
         assert judged is None
-
-
-class TestWheels:
-    @staticmethod
-    def installed(**versions: str) -> Packages:
-        return Packages("/venv/bin/python", (3, 11, 9), tuple((k.replace("_", "-"), v) for k, v in versions.items()))
-
-    @pytest.mark.parametrize(("goal", "severity"), [(RUN, "note"), (BUILD, "warning")])
-    def test_an_unpinned_nvvm_is_newer(self, goal: Goal, severity: str) -> None:
-        mixed = self.installed(nvidia_cuda_nvcc="13.0.88", nvidia_nvvm="13.5.37", nvidia_cuda_crt="13.0.88")
-        found = toolkit.wheels_agree(packages=mixed, goal=goal)
-        assert found is not None
-        assert found.severity == severity
-        assert found.saw == "nvidia-cuda-nvcc 13.0.88, nvidia-nvvm 13.5.37, nvidia-cuda-crt 13.0.88"
-        assert found.fix == ("pip install nvidia-cuda-nvcc==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-crt==13.0.*",)
-
-    def test_a_patch_does_not_matter(self) -> None:
-        alike = self.installed(nvidia_cuda_nvcc="13.0.88", nvidia_nvvm="13.0.48", nvidia_cuda_crt="13.0.88")
-        assert toolkit.wheels_agree(packages=alike, goal=BUILD) is None
-
-    def test_without_nvcc_there_is_nothing_to_agree_with(self) -> None:
-        parts = self.installed(nvidia_nvvm="13.5.37", nvidia_cuda_crt="13.0.88")
-        assert toolkit.wheels_agree(packages=parts, goal=BUILD) is None
-        assert toolkit.wheels_agree(packages=self.installed(torch="2.11.0"), goal=BUILD) is None
