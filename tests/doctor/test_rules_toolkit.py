@@ -90,6 +90,7 @@ UBUNTUS = ToolkitFolder(root="/usr", kind="distribution")
 CONDAS = ToolkitFolder(root="/home/user/conda/envs/bev", kind="conda", version=(11, 8, 89))
 WHEELS = ToolkitFolder(root="/venv/lib/python3.11/site-packages/nvidia/cu13", kind="wheels", version=(13, 0, 88))
 NO_TORCH = Unknown("torch is not installed")
+CPU_TORCH = Torch(version="2.11.0+cpu", cuda=None)
 NO_TOOLKITS = Unknown("no CUDA toolkit on this machine")
 NO_NVCC = Unknown("no nvcc in CUDA_HOME, on PATH or in /usr/local/cuda")
 HOME_UNSET = Unknown("CUDA_HOME is not set")
@@ -202,10 +203,11 @@ class TestWays:
         assert found.fix[0].startswith("export CUDA_HOME=/usr/local/cuda-12.8 ")
         assert found.fix[1] == "sudo apt remove nvidia-cuda-toolkit"
 
-    def test_without_torch_the_newest_is_named(self) -> None:
+    @pytest.mark.parametrize("torch", [NO_TORCH, CPU_TORCH])
+    def test_without_torchs_cuda_the_newest_is_named(self, torch: Torch | Unknown) -> None:
         here = Toolkits(found=(CONDAS, NEWER, LOCAL), taken=CONDAS.root, on_path=CONDAS.root)
         condas = Toolkit((11, 8, 89), f"{CONDAS.root}/bin/nvcc")
-        found = toolkit.nothing_shadows(toolkit=condas, toolkits=here, torch=NO_TORCH, goal=RUN)
+        found = toolkit.nothing_shadows(toolkit=condas, toolkits=here, torch=torch, goal=RUN)
         assert found is not None
         assert found.fix == ("export CUDA_HOME=/usr/local/cuda-13.0 PATH=/usr/local/cuda-13.0/bin:$PATH",)
 
@@ -253,6 +255,7 @@ class TestFound:
             (CU128, "sudo apt install cuda-toolkit-12-8"),
             (Torch(version="2.11.0", cuda=(13, 0)), "pip install nvidia-cuda-nvcc==13.0.* nvidia-nvvm==13.0.* "),
             (NO_TORCH, "pip install nvidia-cuda-nvcc==13.5.* "),
+            (CPU_TORCH, "pip install nvidia-cuda-nvcc==13.5.* "),
         ],
     )
     def test_none_at_all(self, torch: Torch | Unknown, command: str) -> None:
