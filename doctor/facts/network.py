@@ -13,7 +13,7 @@ class IndexAnswer:
     """One index: its address without credentials, who names it, and what came back.
 
     `said` is ok, an HTTP `status`, no such name (DNS), refused, silent (no answer in time), a bad certificate, a proxy
-    that does not pass it on, or nonsense. `password` says that the configuration has one, which is never sent.
+    that does not pass it on, or nonsense. `password` says that the settings have one, which was not sent.
     """
 
     url: str
@@ -25,8 +25,15 @@ class IndexAnswer:
 
     @property
     def reached(self) -> bool:
-        """Return whether the index is there: one that wants the password which the configuration has is."""
-        return self.said == "ok" or (self.said == "status" and self.status in {401, 403} and self.password)
+        """Return whether the index is there: one that wants the password which the settings have is."""
+        return self.said == "ok" or (self.password and self.asks_for_password)
+
+    @property
+    def asks_for_password(self) -> bool:
+        """Return whether the index, or the proxy before it, wants a password."""
+        if self.said == "proxy":
+            return self.status == 407 or "407" in self.detail
+        return self.said == "status" and self.status in {401, 403}
 
     def __str__(self) -> str:
         """Return one line."""

@@ -1,12 +1,13 @@
 """Whether the package indexes answer that pip and uv are configured to ask. Only on demand: it leaves the machine.
 
-Passwords in the configuration are never sent and never kept: an index that asks for one has been reached.
+Passwords in pip's and uv's settings are never sent and never kept: an index that asks for one has been reached.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -67,7 +68,9 @@ def probe_network(host: Host, *, asked: bool) -> Network | Unknown:
     if not answers:
         return Unknown(f"the indexes were not asked: {output.problem or 'the child said nothing'}", looked=False)
     trusted = f"{host.variable('PIP_TRUSTED_HOST')} {settings.get('trusted-host', '')}".split()
-    told = (_answer(answers[url], url, indexes[url], trusted) for url in indexes if url in answers)
+    told = [_answer(answers[url], url, indexes[url], trusted) for url in indexes if url in answers]
+    if "--proxy" in words and proxy != without_password(proxy):  # the proxy's own password was not sent either
+        told = [replace(one, password=True) if one.said == "proxy" else one for one in told]
     return Network(answers=tuple(told), proxy=without_password(proxy))
 
 

@@ -4,8 +4,6 @@ from doctor.facts import IndexAnswer, Network
 from doctor.finding import Finding, rule
 from doctor.words import say
 
-NEEDS_PASSWORD = {401, 403}
-
 
 @rule("NET01", "every package index can be reached", category="network-mirror")
 def indexes_are_reached(network: Network) -> Finding | None:
@@ -51,10 +49,10 @@ def certificates_are_trusted(network: Network) -> Finding | None:
 @rule("NET03", "the proxy lets requests through", category="network-mirror")
 def proxy_passes(network: Network) -> Finding | None:
     """Every download goes through it; pip and git only say that the connection failed."""
-    stopped = [answer for answer in network.answers if answer.said == "proxy"]
+    stopped = [answer for answer in network.answers if answer.said == "proxy" and not answer.reached]
     if not stopped:
         return None
-    asks = stopped[0].status == 407 or "407" in stopped[0].detail
+    asks = stopped[0].asks_for_password
     proxy = network.proxy or "the proxy"
     return Finding(
         saw=say("{proxy} asks for a password", proxy=proxy)
@@ -78,7 +76,7 @@ def indexes_are_right(network: Network) -> Finding | None:
     if not wrong:
         return None
     first = wrong[0]
-    password = first.status in NEEDS_PASSWORD
+    password = first.asks_for_password
     return Finding(
         saw=say("{url} answers {status}", url=first.url, status=first.status),
         expected="200, or a password in the configuration where it asks for one",

@@ -12,23 +12,21 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from doctor.__main__ import main
-from doctor.facts import IndexAnswer, Network, Unknown
+from doctor.facts import IndexAnswer, Network
 from doctor.probes.children import index as child
 from doctor.probes.network import probe_network
-from doctor.record import Recorder, Replay, Subject
+from doctor.record import Recorder, Subject
 from doctor.shell import LiveHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-MACHINES = Path(__file__).resolve().parents[1] / "fixtures" / "machines"
 PYTHON = "/usr/bin/python3"
 VARIABLES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE", "PIP_CERT", "PIP_PROXY", "PIP_TRUSTED_HOST")
 ELSEWHERE = (
@@ -222,9 +220,6 @@ class TestCertificate:
 
 
 class TestProbe:
-    def test_it_looks_only_where_it_is_asked_to(self) -> None:
-        assert probe_network(LiveHost(), asked=False) == Unknown("the network was not asked (--network)")
-
     def test_the_password_is_neither_sent_nor_kept(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         with serving() as port:
             place = f"127.0.0.1:{port}"
@@ -248,49 +243,3 @@ class TestProbe:
         assert all(authorization is None for _, authorization in Index.seen)
         assert "s3cret" not in recorder.save(tmp_path, Subject(PYTHON, "/")).read_text(encoding="utf-8")
         assert found.answers[0].reached
-
-    def test_a_child_that_does_not_answer(self) -> None:
-        found = probe_network(Replay({"schema_version": 1}), asked=True)
-        assert isinstance(found, Unknown)
-        assert not found.looked
-
-    def test_the_places_of_pips_configuration(self) -> None:
-        user, site = "/home/user/.config/pip/pip.conf", "/etc/pip.conf"
-        transport = "--proxy http://proxy.example:3128 --cert /etc/company.pem"
-        command = f"index.py {PYTHON} {transport} https://a.example/simple https://b.example/simple"
-        rows = [
-            {"url": "https://a.example/simple", "said": "certificate", "status": 0, "detail": "self-signed"},
-            {"url": "https://b.example/simple", "said": "certificate", "status": 0, "detail": "self-signed"},
-        ]
-        host = Replay(
-            {
-                "variables": {"HOME": "/home/user", "PIP_TRUSTED_HOST": "a.example"},
-                "files": {
-                    site: "[global]\nindex-url = https://old.example/simple\nproxy = http://ada:s3cret@proxy.example:3128\n",
-                    user: "[global]\nindex-url = https://a.example/simple\ncert = /etc/company.pem\n"
-                    "extra-index-url = https://b.example/simple file:///srv/wheels\n",
-                },
-                "commands": {command: {"code": 0, "out": json.dumps(rows)}},
-            }
-        )
-        found = probe_network(host, asked=True)
-        assert isinstance(found, Network)
-        assert [(one.source, one.said) for one in found.answers] == [(user, "ok"), (user, "certificate")]
-        assert found.proxy == "http://proxy.example:3128"
-
-    @pytest.mark.parametrize("variables", [{}, {"PIP_CONFIG_FILE": "/dev/null"}])
-    def test_without_a_configuration_it_is_pypi(self, variables: dict[str, str]) -> None:
-        row = {"url": "https://pypi.org/simple", "said": "ok", "status": 200, "detail": ""}
-        commands = {f"index.py {PYTHON} https://pypi.org/simple": {"code": 0, "out": json.dumps([row])}}
-        found = probe_network(Replay({"commands": commands, "variables": variables}), asked=True)
-        assert isinstance(found, Network)
-        assert [one.source for one in found.answers] == ["pip's default"]
-
-
-def test_a_company_proxy_as_the_menu_tells_it(capsys: pytest.CaptureFixture[str]) -> None:
-    machine = str(MACHINES / "behind_a_company_proxy")
-    assert main(["--replay", machine, "--network", "--json", "--only", "NET01,NET02,NET03,NET04"]) == 2
-    judged = json.loads(capsys.readouterr().out)
-    assert [row["code"] for row in judged["findings"]] == ["NET02", "NET03"]
-    assert judged["healthy"] == ["NET01", "NET04"]
-    assert main(["--replay", machine, "--only", "NET01,NET02,NET03,NET04"]) == 0

@@ -43,6 +43,7 @@ class TestDockerRuntime:
         assert found is not None
         assert found.severity == severity
         assert found.fix[0].startswith("sudo apt install nvidia-container-toolkit")
+        assert found.evidence == ("runtimes in daemon.json: none",)
 
     @pytest.mark.parametrize(
         ("docker", "containers", "module", "inside"),

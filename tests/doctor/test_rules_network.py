@@ -69,6 +69,14 @@ def test_a_proxy(status: int, detail: str, saw: str) -> None:
     assert ("USER:PASSWORD" in found.fix[0]) == ("password" in saw)
 
 
+@pytest.mark.parametrize(
+    ("status", "detail"), [(407, "Authentication Required"), (0, "Tunnel connection failed: 407 x")]
+)
+def test_a_proxy_that_wants_the_password_it_would_be_given(status: int, detail: str) -> None:
+    assert network.proxy_passes(network=network_of("proxy", status, detail, password=True)) is None
+    assert network.proxy_passes(network=network_of("proxy", 0, "refused", password=True)) is not None
+
+
 def test_a_proxy_without_a_name() -> None:
     found = network.proxy_passes(network=network_of("proxy"))
     assert found is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doctor.facts import CudaHome, Gpu, Gpus, Packages, Toolkit, ToolkitFolder, Toolkits, Torch, Unknown
+from doctor.facts import CudaHome, Gpu, Gpus, Toolkit, ToolkitFolder, Toolkits, Torch, Unknown
 from doctor.finding import Goal
 from doctor.rules import toolkit
 
@@ -90,6 +90,7 @@ UBUNTUS = ToolkitFolder(root="/usr", kind="distribution")
 CONDAS = ToolkitFolder(root="/home/user/conda/envs/bev", kind="conda", version=(11, 8, 89))
 WHEELS = ToolkitFolder(root="/venv/lib/python3.11/site-packages/nvidia/cu13", kind="wheels", version=(13, 0, 88))
 NO_TORCH = Unknown("torch is not installed")
+CPU_TORCH = Torch(version="2.11.0+cpu", cuda=None)
 NO_TOOLKITS = Unknown("no CUDA toolkit on this machine")
 NO_NVCC = Unknown("no nvcc in CUDA_HOME, on PATH or in /usr/local/cuda")
 HOME_UNSET = Unknown("CUDA_HOME is not set")
@@ -183,9 +184,10 @@ class TestWays:
                     on_path="/opt/cuda",
                 ),
             ),
+            (CudaHome("/usr", has_nvcc=True), Toolkits(found=(UBUNTUS,), taken="/usr", on_path="/usr")),
             (CudaHome("/gone", has_nvcc=False), Toolkits(found=(OLDER,), on_path=OLDER.root)),
         ],
-        ids=["same", "none on PATH", "same release", "CUDA_HOME leads nowhere"],
+        ids=["same", "none on PATH", "same release", "same of no version", "CUDA_HOME leads nowhere"],
     )
     def test_they_agree(self, home: CudaHome, toolkits: Toolkits) -> None:
         judged = toolkit.home_agrees_with_path(home=home, toolkit=nvcc(12, 8, 93), toolkits=toolkits, goal=BUILD)
@@ -201,10 +203,11 @@ class TestWays:
         assert found.fix[0].startswith("export CUDA_HOME=/usr/local/cuda-12.8 ")
         assert found.fix[1] == "sudo apt remove nvidia-cuda-toolkit"
 
-    def test_without_torch_the_newest_is_named(self) -> None:
+    @pytest.mark.parametrize("torch", [NO_TORCH, CPU_TORCH])
+    def test_without_torchs_cuda_the_newest_is_named(self, torch: Torch | Unknown) -> None:
         here = Toolkits(found=(CONDAS, NEWER, LOCAL), taken=CONDAS.root, on_path=CONDAS.root)
         condas = Toolkit((11, 8, 89), f"{CONDAS.root}/bin/nvcc")
-        found = toolkit.nothing_shadows(toolkit=condas, toolkits=here, torch=NO_TORCH, goal=RUN)
+        found = toolkit.nothing_shadows(toolkit=condas, toolkits=here, torch=torch, goal=RUN)
         assert found is not None
         assert found.fix == ("export CUDA_HOME=/usr/local/cuda-13.0 PATH=/usr/local/cuda-13.0/bin:$PATH",)
 
@@ -212,13 +215,22 @@ class TestWays:
         ("taken", "found", "found_by"),
         [
             (UBUNTUS, (UBUNTUS,), "PATH"),
+            (UBUNTUS, (LOCAL,), "PATH"),
             (UBUNTUS, (UBUNTUS, LOCAL), "CUDA_HOME"),
             (LOCAL, (LOCAL, OLDER), "PATH"),
             (UBUNTUS, (UBUNTUS, CONDAS), "PATH"),
             (UBUNTUS, (UBUNTUS, ToolkitFolder(root="/opt/cuda", kind="folder")), "PATH"),
             (CONDAS, (CONDAS, ToolkitFolder(root="/opt/cuda", kind="folder", version=(12, 1, 105))), "PATH"),
         ],
-        ids=["alone", "chosen", "NVIDIA's own", "other is conda's", "other of no version", "same release"],
+        ids=[
+            "alone",
+            "not listed",
+            "chosen",
+            "NVIDIA's own",
+            "other is conda's",
+            "other of no version",
+            "same release",
+        ],
     )
     def test_nothing_shadows(self, taken: ToolkitFolder, found: tuple[ToolkitFolder, ...], found_by: str) -> None:
         here = Toolkits(found=found, taken=taken.root, on_path=taken.root)
@@ -243,6 +255,7 @@ class TestFound:
             (CU128, "sudo apt install cuda-toolkit-12-8"),
             (Torch(version="2.11.0", cuda=(13, 0)), "pip install nvidia-cuda-nvcc==13.0.* nvidia-nvvm==13.0.* "),
             (NO_TORCH, "pip install nvidia-cuda-nvcc==13.5.* "),
+            (CPU_TORCH, "pip install nvidia-cuda-nvcc==13.5.* "),
         ],
     )
     def test_none_at_all(self, torch: Torch | Unknown, command: str) -> None:
@@ -273,27 +286,3 @@ class TestFound:
             toolkit=one, toolkits=Toolkits(found=(LOCAL,)), home=home, torch=CU128, goal=BUILD
         )
         assert judged is None
-
-
-class TestWheels:
-    @staticmethod
-    def installed(**versions: str) -> Packages:
-        return Packages("/venv/bin/python", (3, 11, 9), tuple((k.replace("_", "-"), v) for k, v in versions.items()))
-
-    @pytest.mark.parametrize(("goal", "severity"), [(RUN, "note"), (BUILD, "warning")])
-    def test_an_unpinned_nvvm_is_newer(self, goal: Goal, severity: str) -> None:
-        mixed = self.installed(nvidia_cuda_nvcc="13.0.88", nvidia_nvvm="13.5.37", nvidia_cuda_crt="13.0.88")
-        found = toolkit.wheels_agree(packages=mixed, goal=goal)
-        assert found is not None
-        assert found.severity == severity
-        assert found.saw == "nvidia-cuda-nvcc 13.0.88, nvidia-nvvm 13.5.37, nvidia-cuda-crt 13.0.88"
-        assert found.fix == ("pip install nvidia-cuda-nvcc==13.0.* nvidia-nvvm==13.0.* nvidia-cuda-crt==13.0.*",)
-
-    def test_a_patch_does_not_matter(self) -> None:
-        alike = self.installed(nvidia_cuda_nvcc="13.0.88", nvidia_nvvm="13.0.48", nvidia_cuda_crt="13.0.88")
-        assert toolkit.wheels_agree(packages=alike, goal=BUILD) is None
-
-    def test_without_nvcc_there_is_nothing_to_agree_with(self) -> None:
-        parts = self.installed(nvidia_nvvm="13.5.37", nvidia_cuda_crt="13.0.88")
-        assert toolkit.wheels_agree(packages=parts, goal=BUILD) is None
-        assert toolkit.wheels_agree(packages=self.installed(torch="2.11.0"), goal=BUILD) is None

@@ -1,6 +1,7 @@
 """Asks package indexes whether they answer, all at once, in a process of its own because a resolver may hang.
 
-Words: [--proxy URL] [--cert FILE] URL... It prints one JSON list. It sends no password.
+Words: [--proxy URL] [--cert FILE] URL... It prints one JSON list.
+It sends no password but that of a proxy in the environment.
 """
 
 import http.client
