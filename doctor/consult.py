@@ -69,7 +69,8 @@ def consult(
     host = host or LiveHost()
     stacks = read_stacks(HOME / "env")
     machine = examine(host, question or question_here(host))
-    return Consultation(diagnose(machine, rules, goal=goal or Goal(), stacks=stacks), advise(machine, stacks), stacks)
+    goal = goal or Goal()
+    return Consultation(diagnose(machine, rules, goal=goal, stacks=stacks), advise(machine, stacks, goal), stacks)
 
 
 def question_here(

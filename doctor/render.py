@@ -40,6 +40,7 @@ def terminal(diagnosis: Diagnosis, advice: Advice) -> list[Line]:
     lines += [
         ("plain", summary(diagnosis)),
         ("plain", f"stack: {_choice(advice)}"),
+        *(("plain", f"recipe: {words}") for words in advice.recipe),
         ("plain", f"next:  {advice.next_command}"),
     ]
     return lines
@@ -106,7 +107,13 @@ def advice_row(advice: Advice) -> dict[str, Any]:
         for fit in advice.ranking
     ]
     stack = advice.choice.name if advice.choice else None
-    return {"stack": stack, "why": advice.why, "next": advice.next_command, "ranking": ranking}
+    return {
+        "stack": stack,
+        "why": advice.why,
+        "next": advice.next_command,
+        "ranking": ranking,
+        "recipe": [*advice.recipe],
+    }
 
 
 def _finding(rule: Rule, finding: Finding) -> list[Line]:

@@ -25,7 +25,7 @@ def one_generation(packages: Packages) -> Finding | None:
         saw=say("{old} with {new}", old=", ".join(ages[1]), new=", ".join(ages[2])),
         expected="all of them before OpenMMLab 2.0, or all of them on mmengine and mmcv 2",
         fix=(
-            'BEVFormer and its relatives: pip install "mmdet==2.14.0" "mmsegmentation==0.14.1" and mmcv-full 1.4.0',
+            'pip install "mmcv-full==1.4.0" "mmdet==2.14.0" "mmsegmentation==0.14.1" # for BEVFormer and its relatives',
             "or none of it: ./bevready repro … needs no OpenMMLab package",
         ),
         evidence=(UPSTREAM,),
