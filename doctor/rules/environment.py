@@ -25,7 +25,7 @@ def installed_once(environment: Environment) -> Finding | None:
             expected="one copy",
             fix=(
                 *((ENVIRONMENT_ALONE,) if own else ()),
-                f"pip uninstall -y {name} # again, until pip says that it is not installed",
+                say("pip uninstall -y {name} # again, until pip says that it is not installed", name=name),
                 again,
             ),
             severity="problem" if together and name == "torch" else "warning",
@@ -68,7 +68,7 @@ def nothing_hidden(environment: Environment, packages: Packages) -> Finding | No
             expected="one of the two",
             fix=(
                 "start from another folder",
-                f"or rename it: mv {environment.here}/{name} {environment.here}/{name}.source",
+                say("or rename it: mv {here}/{name} {here}/{name}.source", here=environment.here, name=name),
             ),
             severity="warning",
             confidence="sure" if on_path else "likely",

@@ -93,7 +93,7 @@ def covers_gpus(extensions: Extensions, gpus: Gpus, packages: Packages) -> Findi
         saw=say("{file} carries {archs}; {gpu} gets none of it", **words),
         expected="code of its major version, or PTX",
         fix=(
-            f"export TORCH_CUDA_ARCH_LIST={dotted(capability)} # before building it again",
+            say("export TORCH_CUDA_ARCH_LIST={capability} # before building it again", capability=dotted(capability)),
             rebuild(extension),
             OURS,
         ),

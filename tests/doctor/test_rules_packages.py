@@ -198,7 +198,7 @@ class TestDrift:
     def test_all_guests_stand_in_one_sentence_with_the_message(self) -> None:
         found = rules.yapf_is_old_enough(packages=packages({**UPSTREAM, "yapf": "0.43.0", "mmengine": "0.8.0"}))
         assert found is not None
-        assert found.saw.startswith("yapf 0.43.0 with mmcv-full 1.4.0 and mmengine 0.8.0: it ends in `FormatCode()")
+        assert found.saw.startswith("yapf 0.43.0 with mmcv-full 1.4.0, mmengine 0.8.0: it ends in `FormatCode()")
         assert (found.fix, found.severity) == (('pip install "yapf==0.40.1"',), "problem")
 
     def test_mmdet3d_s_own_numpy_line_is_nobody_s_cause(self) -> None:
