@@ -77,7 +77,7 @@ def test_every_rule_has_a_code_of_its_own_a_category_and_a_reason() -> None:
     codes = [rule.code for rule in ALL_RULES]
     assert len(codes) == len(set(codes)) >= 15
     for known in ALL_RULES:
-        assert known.code[:3] in {"DRV", "CON", "STK", "TOR", "CXX", "CUD", "DAT"}
+        assert known.code[:3] in {"DRV", "CON", "STK", "TOR", "PKG", "EXT", "CXX", "CUD", "DAT"}
         assert known.why
         assert not known.healthy.endswith(".")
 
@@ -85,9 +85,11 @@ def test_every_rule_has_a_code_of_its_own_a_category_and_a_reason() -> None:
 def test_every_category_is_one_of_the_published_slugs() -> None:
     slugs = (
         "driver secure-boot driver-too-old-for-cuda toolkit-missing toolkit-torch-mismatch "
-        "host-compiler-too-new host-compiler-too-old gpu-arch-unsupported ext-abi-mismatch "
-        "torch-cpu-only-build python-version dependency-pin "
-        "docker-gpu-runtime shared-memory-docker dataset-layout can-bus-missing glibc-or-libstdcxx wsl other"
+        "host-compiler-too-new host-compiler-too-old gpu-arch-unsupported ext-missing-or-cpu-only ext-abi-mismatch "
+        "torch-cpu-only-build header-removed-in-torch python-version dependency-pin mm-stack-version-mismatch "
+        "build-tool network-mirror docker-gpu-runtime shared-memory-docker cuda-oom distributed-launch nccl "
+        "dataset-layout can-bus-missing data-converter-import checkpoint-mismatch eval-metric-mismatch "
+        "loss-nan-or-not-converging glibc-or-libstdcxx wsl other"
     )
     assert {known.category for known in ALL_RULES} <= set(slugs.split())
 
