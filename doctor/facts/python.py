@@ -55,7 +55,8 @@ class Packages:
 class Torch:
     """An installed PyTorch: its CUDA (None: a CPU-only build) and the GPU code it carries, as far as known.
 
-    `archs` holds entries such as sm_80 and compute_90. `imported` is None where nobody tried (`--deep` tries).
+    `archs` holds entries such as sm_80 and compute_90. `imported` is None where nobody tried (`--deep` does), and so is
+    `cxx11_abi`, whether it uses the C++11 ABI of std::string.
     """
 
     version: str
@@ -64,6 +65,7 @@ class Torch:
     imported: bool | None = None
     import_error: str = ""
     usable_gpus: int | None = None
+    cxx11_abi: bool | None = None
 
     def __str__(self) -> str:
         """Return one line."""

@@ -51,7 +51,7 @@ def belongs_to_torch(extensions: Extensions, torch: Torch, packages: Packages) -
         if not lost:
             continue
         release = parse_version(torch.version)
-        abi = cxx11_abi(release, torch.cuda)
+        abi = cxx11_abi(release, torch.cuda) if torch.cxx11_abi is None else torch.cxx11_abi
         return Finding(
             saw=say(
                 "{file} asks for {symbol}, which torch {version} does not have: it was compiled for {other}",

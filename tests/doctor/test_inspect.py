@@ -169,6 +169,26 @@ class TestHostileFiles:
             return
 
 
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no CUDA compiler to make device code with")
+class TestDeviceCodeMadeHere:
+    def made(self, folder: Path, *flags: str) -> list[str]:
+        source = folder / "kernel.cu"
+        source.write_text("__global__ void twice(float* x) { x[threadIdx.x] *= 2; }\n", encoding="utf-8")
+        path = folder / "kernel.so"
+        words = ["nvcc", "-shared", "-Xcompiler", "-fPIC", "-cudart", "none", *flags, "-o", str(path), str(source)]
+        subprocess.run(words, check=True, capture_output=True)
+        archs: list[str] = inspect(str(path))["archs"]
+        return archs
+
+    @pytest.mark.parametrize("squeeze", [(), ("-no-compress",)], ids=["compressed", "plain"])
+    def test_machine_code_and_ptx(self, tmp_path: Path, squeeze: tuple[str, ...]) -> None:
+        made = self.made(tmp_path, "-gencode", "arch=compute_80,code=[sm_80,compute_80]", *squeeze)
+        assert made == ["sm_80", "compute_80"]
+
+    def test_ptx_alone_for_one_chip_only(self, tmp_path: Path) -> None:
+        assert self.made(tmp_path, "-gencode", "arch=compute_90a,code=compute_90a") == ["compute_90a"]
+
+
 def test_the_hash_of_gnu_tables() -> None:
     assert gnu_hash(b"") == 5381
     assert gnu_hash(b"printf") == 0x156B2BB8

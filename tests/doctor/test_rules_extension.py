@@ -151,6 +151,12 @@ class TestBelongsToTorch:
     def test_f12_the_other_string_abi(self) -> None:
         assert "C++11 ABI" in self.judge(replace(MMCV, missing=(NEW_STRING,)))
 
+    def test_a_torch_that_was_asked_for_its_abi_knows_it_better_than_the_table(self) -> None:
+        given, own = extensions(replace(MMCV, missing=(NEW_STRING,))), replace(CU124, cxx11_abi=True)
+        found = rules.belongs_to_torch(extensions=given, torch=own, packages=packages())
+        assert found is not None
+        assert "ABI" not in found.saw
+
     def test_a_leftover_in_a_checkout_is_a_warning(self) -> None:
         assert self.judge(replace(MMCV, missing=(SET_DEVICE_INT,), place="checkout")).startswith("warning: ")
 
