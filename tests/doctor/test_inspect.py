@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import struct
 import subprocess
@@ -142,9 +144,17 @@ class TestHostileFiles:
             inspect(str(path))
 
     def test_a_folder_and_nothing_at_all(self, tmp_path: Path) -> None:
-        for path in (tmp_path, tmp_path / "nothing"):
-            with pytest.raises(NotReadableError, match="cannot be read"):
+        os.mkfifo(tmp_path / "pipe.so")
+        for path in (tmp_path, tmp_path / "nothing", tmp_path / "pipe.so"):
+            with pytest.raises(NotReadableError, match="it is no file that can be read"):
                 inspect(str(path))
+
+    def test_names_that_would_steer_a_terminal_are_made_plain(self, tmp_path: Path) -> None:
+        data = EXTENSION.read_bytes()
+        (tmp_path / "bad.so").write_bytes(data.replace(b"libgcc_s.so.1\0", b"lib\x1b[2J\xff.so.1\0"))
+        needed = inspect(str(tmp_path / "bad.so"))["needed"]
+        assert needed == ["libstdc++.so.6", "lib?[2J\ufffd.so.1"]
+        json.dumps(needed).encode("utf-8")
 
     def test_the_host_says_why_instead(self, tmp_path: Path) -> None:
         (tmp_path / "bad.so").write_bytes(b"no ELF at all, but long enough to look for a header in it, is it not?")

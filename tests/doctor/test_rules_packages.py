@@ -142,6 +142,7 @@ class TestWheels:
     def test_no_mmcv_or_the_lite_one(self) -> None:
         assert self.judge({}, "2.5.0", (12, 4)) is None
         assert self.judge({"mmcv": "1.7.2"}, "2.5.0", (12, 4)) is None
+        assert self.judge({"mmcv-full": "unknown"}, "2.5.0", (12, 4)) is None
 
     def test_extensions_that_nobody_could_look_at(self) -> None:
         found = rules.mmcv_has_a_wheel(
@@ -253,6 +254,7 @@ class TestOpencv:
         [
             ({"opencv-python": "4.5.5.64", "opencv-python-headless": "4.11.0.86"}, "4.11.0.86"),
             ({"opencv-python": "4.5.5.64", "opencv-contrib-python": "4.6.0.66"}, "4.5.5.64"),
+            ({"opencv-contrib-python-headless": "4.7.0.72", "opencv-contrib-python": "4.6.0.66"}, "4.6.0.66"),
         ],
     )
     def test_two_of_them(self, found: dict[str, str], version: str) -> None:
