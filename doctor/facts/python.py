@@ -108,6 +108,7 @@ class Environment:
 
     `copies` are distributions found more than once, eggs, and what an interrupted pip left (`~`). `shadows` are folders
     in `here` that carry a known package's name. `modules` are (name, folder) pairs of packages that can be imported.
+    `editable` are (name, folder) pairs of links into checkouts, `dead_links` those whose folder is gone.
     `overrides` are CUDA libraries in folders of LD_LIBRARY_PATH. `libstdcxx` is the newest GLIBCXX of the C++ library.
     """
 
@@ -120,6 +121,7 @@ class Environment:
     copies: tuple[Copy, ...] = ()
     torch: TorchFiles | None = None
     editable: tuple[tuple[str, str], ...] = ()
+    dead_links: tuple[tuple[str, str], ...] = ()
     shadows: tuple[str, ...] = ()
     modules: tuple[tuple[str, str], ...] = ()
     overrides: tuple[str, ...] = ()

@@ -31,6 +31,7 @@ COMES_BY_PIP = {
     "torchvision": "torchvision",
     "xformers": "xformers",
 }
+WITH_CUDA = "export FORCE_CUDA=1 MMCV_WITH_OPS=1 # and TORCH_CUDA_ARCH_LIST where no GPU is visible"
 OURS = "or ./bevready build-ext: bevready's own operator needs none of it"
 KNOWN_LIBRARY = re.compile(
     r"(lib(c10|torch|caffe2|shm|cud|cu[a-z]+|nv[a-z]|nccl|stdc|gcc|gomp|c|m|pthread|dl|rt|python)[^/]*|ld-[^/]*)"
@@ -114,11 +115,7 @@ def has_its_kernels(extensions: Extensions, torch: Torch, gpus: Gpus | Unknown, 
             if lost
             else say("{file} carries no GPU code", file=extension.path),
             expected="both halves, C++ and CUDA",
-            fix=(
-                "export FORCE_CUDA=1 MMCV_WITH_OPS=1 # and TORCH_CUDA_ARCH_LIST where no GPU is visible",
-                rebuild(extension),
-                OURS,
-            ),
+            fix=(rebuild(extension),) if extension.package in COMES_BY_PIP else (WITH_CUDA, rebuild(extension), OURS),
             severity=weight(extension),
             confidence="likely",
         )

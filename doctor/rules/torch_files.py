@@ -100,6 +100,24 @@ def one_source_of_torch(environment: Environment, packages: Packages) -> Finding
     )
 
 
+@rule("TOR15", "torch and torchvision are of the same CUDA", category="ext-abi-mismatch")
+def same_build_tags(packages: Packages) -> Finding | None:
+    """Each index has its own builds: torchvision from another one has no CUDA operators, or does not import."""
+    torch, torchvision = packages.of("torch") or "", packages.of("torchvision") or ""
+    tag, other = torch.partition("+")[2], torchvision.partition("+")[2]
+    if not tag or not other or tag == other:
+        return None
+    index = f"https://download.pytorch.org/whl/{tag}"
+    return Finding(
+        saw=say("torch {torch} with torchvision {torchvision}", torch=torch, torchvision=torchvision),
+        expected=say("torchvision of {tag}", tag=tag),
+        fix=(
+            f'pip install --force-reinstall --no-deps "torchvision=={torchvision.split("+")[0]}" --index-url {index}',
+        ),
+        severity="problem" if "cpu" in {tag, other} else "warning",
+    )
+
+
 def _missing_files(torch: TorchFiles, *, cuda: bool) -> list[str]:
     """Return which of torch's files are not there. Releases 1.10 to 1.13 split libtorch_cuda in two."""
     if not torch.folder:
@@ -127,4 +145,11 @@ def _plain(version: str) -> str:
     return version.split("+", maxsplit=1)[0]
 
 
-RULES = (torch_is_whole, nvidia_wheels_match, triton_matches, own_libraries_first, one_source_of_torch)
+RULES = (
+    torch_is_whole,
+    nvidia_wheels_match,
+    triton_matches,
+    own_libraries_first,
+    one_source_of_torch,
+    same_build_tags,
+)

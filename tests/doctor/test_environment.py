@@ -218,10 +218,11 @@ class TestTheChild:
         site = environment_made(tmp_path)
         meta = site / "mmdet3d-1.4.0.dist-info"
         meta.mkdir()
-        (meta / "direct_url.json").write_text('{"dir_info": {"editable": true}, "url": "file:///home/user/mmdet3d"}')
-        (site / "Old_Op.egg-link").write_text("/home/user/op\n.\n")
+        (meta / "direct_url.json").write_text(json.dumps({"dir_info": {"editable": True}, "url": f"file://{tmp_path}"}))
+        (site / "Old_Op.egg-link").write_text("/no/such/folder\n.\n")
         environment, _ = looked_at(tmp_path)
-        assert environment.editable == (("mmdet3d", "/home/user/mmdet3d"), ("old-op", "/home/user/op"))
+        assert environment.editable == (("mmdet3d", str(tmp_path)), ("old-op", "/no/such/folder"))
+        assert environment.dead_links == (("old-op", "/no/such/folder"),)
 
     def test_a_checkout_s_folders_and_its_build(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         environment_made(tmp_path / "env")

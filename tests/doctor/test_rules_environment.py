@@ -62,9 +62,10 @@ class TestTwice:
             (),
             (copy("torch", "2.11.0", USER), copy("torch", "2.11.0")),
             (copy("idna", "3.0", USER), copy("idna", "2.0")),
+            (copy("torch", "2.9.1"), copy("numpy", "1.26.4")),
             (copy("mmdet", "2.0"), copy("mmdet", "1.0", file="mmdet-1.0-py3.10.egg")),
         ],
-        ids=["none", "the same version", "a package of no interest", "an egg, which has its own rule"],
+        ids=["none", "the same version", "a package of no interest", "each once", "an egg, which has its own rule"],
     )
     def test_silent(self, copies: tuple[Copy, ...]) -> None:
         assert rules.installed_once(environment=replace(WHOLE, copies=copies)) is None
@@ -167,6 +168,43 @@ class TestTools:
     @pytest.mark.parametrize("shadows", [(), ("tools",), ("projects",)])
     def test_half_a_checkout_is_none(self, shadows: tuple[str, ...]) -> None:
         assert rules.checkout_is_on_path(environment=replace(WHOLE, shadows=shadows)) is None
+
+
+def test_a_link_to_a_folder_that_is_gone() -> None:
+    there = replace(WHOLE, editable=(("mmdet3d", "/gone"),))
+    assert rules.links_lead_somewhere(environment=there) is None
+    found = rules.links_lead_somewhere(environment=replace(there, dead_links=there.editable))
+    assert found is not None
+    assert found.saw == "mmdet3d is a link to /gone, which is not there"
+
+
+class TestBuildTags:
+    @pytest.mark.parametrize(
+        ("torch", "torchvision", "severity"),
+        [
+            ("2.5.1+cu124", "0.20.1+cu121", "warning"),
+            ("2.5.1+cu124", "0.20.1+cpu", "problem"),
+            ("2.5.1+cpu", "0.20.1+cu124", "problem"),
+        ],
+    )
+    def test_two_of_them(self, torch: str, torchvision: str, severity: str) -> None:
+        found = torch_rules.same_build_tags(packages=packages(torch=torch, torchvision=torchvision))
+        assert found is not None
+        assert found.severity == severity
+        assert found.fix[0].endswith(f'"torchvision==0.20.1" --index-url https://download.pytorch.org/whl/{torch[6:]}')
+
+    @pytest.mark.parametrize(
+        "found",
+        [
+            {"torch": "2.5.1+cu124", "torchvision": "0.20.1+cu124"},
+            {"torch": "2.5.1", "torchvision": "0.20.1+cu124"},
+            {"torch": "2.5.1+cu124", "torchvision": "0.20.1"},
+            {"torch": "2.5.1+cu124"},
+            {},
+        ],
+    )
+    def test_one_or_none(self, found: dict[str, str]) -> None:
+        assert torch_rules.same_build_tags(packages=packages(**found)) is None
 
 
 class TestTorchFiles:

@@ -201,6 +201,12 @@ class TestDrift:
         assert found is not None
         assert found.saw.startswith("yapf 0.43.0 with mmcv-full 1.4.0, mmengine 0.8.0: it ends in `FormatCode()")
         assert (found.fix, found.severity) == (('pip install "yapf==0.40.1"',), "problem")
+        assert found.confidence == "sure"
+
+    def test_a_pin_without_a_known_message_is_only_likely(self) -> None:
+        found = rules.setuptools_fits(packages=packages({"setuptools": "82.0.0", "torch": "2.11.0"}), goal=Goal())
+        assert found is not None
+        assert (found.saw, found.confidence) == ("setuptools 82.0.0 with torch 2.11.0", "likely")
 
     def test_mmdet3d_s_own_numpy_line_is_nobody_s_cause(self) -> None:
         assert self.drift("numpy", {**UPSTREAM, "numpy": "1.21.6"}) is None
