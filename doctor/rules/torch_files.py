@@ -21,7 +21,6 @@ def torch_is_whole(environment: Environment, packages: Packages, torch: Torch | 
         saw=say("of torch {version} these files are missing: {files}", version=version, files=", ".join(gone)),
         expected="a whole installation",
         fix=(say(AGAIN, version=version), "and look at the disk first: df -h ."),
-        evidence=(environment.torch.folder or "there is no folder torch",),
     )
 
 
@@ -70,7 +69,7 @@ def own_libraries_first(environment: Environment, torch: Torch) -> Finding | Non
         saw=say("LD_LIBRARY_PATH holds {libraries}", libraries=", ".join(environment.overrides[:3])),
         expected="only folders without CUDA libraries: torch brings its own",
         fix=("unset LD_LIBRARY_PATH # a build needs CUDA_HOME, not this",),
-        severity="warning",
+        severity="note",  # the wheels name their folders in RPATH, which comes first; only some libraries slip through
         confidence="guess",
         evidence=environment.overrides,
     )
