@@ -239,6 +239,11 @@ def test_the_next_command_serves_the_goal(goal: Goal, command: str) -> None:
     assert advise(machine((580, 95, 5), (8, 9)), STACKS, goal).next_command == command
 
 
+@pytest.mark.parametrize(("number", "why"), [(1, "for 1 GPU"), (2, "for 2 GPUs")])
+def test_one_gpu_and_two(number: int, why: str) -> None:
+    assert advise(machine((580, 95, 5), *[(8, 9)] * number), STACKS).why == why
+
+
 def test_gpus_that_the_stack_has_no_code_for_are_hidden_by_the_command() -> None:
     mixed = advise(machine((580, 95, 5), (12, 0), (6, 0), (12, 0)), STACKS)
     assert mixed.next_command.startswith("CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=0,2 ./bevready repro")
