@@ -239,6 +239,10 @@ def test_the_next_command_serves_the_goal(goal: Goal, command: str) -> None:
     assert advise(machine((580, 95, 5), (8, 9)), STACKS, goal).next_command == command
 
 
+def test_a_driver_that_has_all_of_a_stack_s_cuda_needs_no_remark() -> None:
+    assert advise(machine((580, 95, 5), (8, 9)), STACKS).ranking[0].remarks == ()
+
+
 @pytest.mark.parametrize(("number", "why"), [(1, "for 1 GPU"), (2, "for 2 GPUs")])
 def test_one_gpu_and_two(number: int, why: str) -> None:
     assert advise(machine((580, 95, 5), *[(8, 9)] * number), STACKS).why == why
