@@ -72,7 +72,7 @@ def consult(
     stacks = read_stacks(HOME / "env")
     goal = goal or Goal()
     machine = examine(host, replace(question or question_here(host), build=goal.builds))
-    return Consultation(diagnose(machine, rules, goal=goal, stacks=stacks), advise(machine, stacks), stacks)
+    return Consultation(diagnose(machine, rules, goal=goal, stacks=stacks), advise(machine, stacks, goal), stacks)
 
 
 def own_environment(host: Host) -> Path:

@@ -249,7 +249,7 @@ def _missing(names: Iterable[str], libraries: Sequence[SharedObject]) -> Iterato
     """Yield the names that no library defines. The library that had the last one is asked first."""
     order = list(libraries)
     for name in names:
-        encoded = name.encode("utf-8", "surrogateescape")
+        encoded = name.encode()
         owner = next((library for library in order if library.defines(encoded)), None)
         if owner is None:
             yield name
@@ -259,6 +259,8 @@ def _missing(names: Iterable[str], libraries: Sequence[SharedObject]) -> Iterato
 
 
 def _open(path: str) -> SharedObject:
+    if not Path(path).is_file():  # opening a pipe would wait for ever
+        raise NotReadableError("it is no file that can be read")
     try:
         with Path(path).open("rb") as file:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # freed with the last view of it
@@ -285,6 +287,6 @@ def _numbers(table: memoryview, at: int, count: int) -> tuple[int, ...]:
 
 
 def _text(names: memoryview, at: int) -> str:
-    """Return the zero-ended string; empty outside of the table."""
-    piece = bytes(names[at : at + MAX_NAME])
-    return piece.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    """Return the zero-ended string, fit for a terminal and a recording; empty outside of the table."""
+    text = bytes(names[at : at + MAX_NAME]).split(b"\0", 1)[0].decode("utf-8", "replace")
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)

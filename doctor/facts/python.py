@@ -55,7 +55,8 @@ class Packages:
 class Torch:
     """An installed PyTorch: its CUDA (None: a CPU-only build) and the GPU code it carries, as far as known.
 
-    `archs` holds entries such as sm_80 and compute_90. `imported` is None where nobody tried (`--deep` tries).
+    `archs` holds entries such as sm_80 and compute_90. `imported` is None where nobody tried (`--deep` does), and so is
+    `cxx11_abi`, whether it uses the C++11 ABI of std::string.
     """
 
     version: str
@@ -64,6 +65,7 @@ class Torch:
     imported: bool | None = None
     import_error: str = ""
     usable_gpus: int | None = None
+    cxx11_abi: bool | None = None
 
     def __str__(self) -> str:
         """Return one line."""
@@ -106,6 +108,7 @@ class Environment:
 
     `copies` are distributions found more than once, eggs, and what an interrupted pip left (`~`). `shadows` are folders
     in `here` that carry a known package's name. `modules` are (name, folder) pairs of packages that can be imported.
+    `editable` are (name, folder) pairs of links into checkouts, `dead_links` those whose folder is gone.
     `overrides` are CUDA libraries in folders of LD_LIBRARY_PATH. `libstdcxx` is the newest GLIBCXX of the C++ library.
     """
 
@@ -118,6 +121,7 @@ class Environment:
     copies: tuple[Copy, ...] = ()
     torch: TorchFiles | None = None
     editable: tuple[tuple[str, str], ...] = ()
+    dead_links: tuple[tuple[str, str], ...] = ()
     shadows: tuple[str, ...] = ()
     modules: tuple[tuple[str, str], ...] = ()
     overrides: tuple[str, ...] = ()

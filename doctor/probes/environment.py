@@ -68,7 +68,8 @@ def probe_environment(host: Host, text: str) -> Environment | Unknown:
     if environment is None:
         return NOT_SAID
     newest = libstdcxx(host, prefixes_of(text))
-    return replace(environment, overrides=cuda_libraries_in_the_way(host), libstdcxx=newest)
+    dead = tuple(link for link in environment.editable if not host.access(link[1]).exists)
+    return replace(environment, overrides=cuda_libraries_in_the_way(host), libstdcxx=newest, dead_links=dead)
 
 
 def cuda_libraries_in_the_way(host: Host) -> tuple[str, ...]:

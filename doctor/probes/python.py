@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from doctor.compat.torch import archs_of
 from doctor.facts import Environment, Extensions, Packages, Python, Pythons, Torch, Unknown
 from doctor.probes.environment import probe_environment
 from doctor.probes.extension import probe_extensions
@@ -66,6 +68,7 @@ def parse_torch_import(text: str) -> Torch | None:
             imported=True,
             import_error=str(row["gpu_error"]),
             usable_gpus=int(row["usable"]),
+            cxx11_abi=None if row.get("cxx11_abi") is None else bool(row["cxx11_abi"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
@@ -105,7 +108,22 @@ def _torch(
         return Unknown(say("torch is not installed for {python}", python=packages.python))
     if isinstance(environment, Environment) and environment.torch and not environment.torch.files:
         return Unknown(say("of torch {version} only the metadata is there", version=version))
-    return _imported(host, packages.python, text) if deep else _read(text, packages)
+    if deep:
+        return _imported(host, packages.python, text)
+    torch = _read(text, packages)
+    return torch if isinstance(torch, Unknown) else _with_archs(host, torch, environment)
+
+
+def _with_archs(host: Host, torch: Torch, environment: Environment | Unknown) -> Torch:
+    """Read the GPU code of a build that the table does not know off its library; of official ones the table tells."""
+    known = torch.cuda and archs_of(find_version(torch.version) or (), torch.cuda, host.machine())
+    if torch.cuda is None or known or isinstance(environment, Unknown) or environment.torch is None:
+        return torch
+    if "libtorch_cuda.so" not in environment.torch.libraries:
+        return torch
+    found = host.inspect(f"{environment.torch.folder}/lib/libtorch_cuda.so", ()).get("archs")
+    archs = tuple(map(str, found)) if isinstance(found, list) else ()
+    return replace(torch, archs=archs) if archs else torch
 
 
 def _read(text: str, packages: Packages) -> Torch | Unknown:

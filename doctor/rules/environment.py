@@ -1,4 +1,4 @@
-"""PKG11 to PKG16: each package is there once and whole, and nothing on the path lies in front of it."""
+"""PKG11 to PKG17: each package is there once and whole, and nothing on the path lies in front of it."""
 
 from doctor.facts import Copy, Environment, Packages, dotted
 from doctor.finding import Finding, rule
@@ -25,7 +25,7 @@ def installed_once(environment: Environment) -> Finding | None:
             expected="one copy",
             fix=(
                 *((ENVIRONMENT_ALONE,) if own else ()),
-                f"pip uninstall -y {name} # again, until pip says that it is not installed",
+                say("pip uninstall -y {name} # again, until pip says that it is not installed", name=name),
                 again,
             ),
             severity="problem" if together and name == "torch" else "warning",
@@ -68,7 +68,7 @@ def nothing_hidden(environment: Environment, packages: Packages) -> Finding | No
             expected="one of the two",
             fix=(
                 "start from another folder",
-                f"or rename it: mv {environment.here}/{name} {environment.here}/{name}.source",
+                say("or rename it: mv {here}/{name} {here}/{name}.source", here=environment.here, name=name),
             ),
             severity="warning",
             confidence="sure" if on_path else "likely",
@@ -100,7 +100,7 @@ def pythonpath_is_own(environment: Environment, packages: Packages) -> Finding |
 @rule("PKG15", "a checkout's `tools` can be imported", category="data-converter-import")
 def tools_can_be_imported(environment: Environment) -> Finding | None:
     """A regular package `tools` anywhere on the path wins over a checkout's plain folder of that name."""
-    foreign = [folder for name, folder in environment.modules if name == "tools" and folder != environment.here]
+    foreign = [folder for name, folder in environment.modules if name == "tools"]
     if "tools" not in environment.shadows or not foreign or ("tools", environment.here) in environment.modules:
         return None
     return Finding(
@@ -129,6 +129,25 @@ def checkout_is_on_path(environment: Environment) -> Finding | None:
     )
 
 
+@rule("PKG17", "packages installed as links lead to folders that are there", category="dependency-pin")
+def links_lead_somewhere(environment: Environment) -> Finding | None:
+    """`pip install -e` keeps only the path of a checkout: move or delete it, and the package is gone."""
+    if not environment.dead_links:
+        return None
+    name, folder = environment.dead_links[0]
+    return Finding(
+        saw=say("{name} is a link to {folder}, which is not there", name=name, folder=folder),
+        expected="a folder there",
+        fix=(
+            say(
+                "move it back, or install it from where it is now: pip install -e FOLDER # in place of {folder}",
+                folder=folder,
+            ),
+            f"pip uninstall -y {name}",
+        ),
+    )
+
+
 def _is_worth_a_word(name: str) -> bool:
     return name in WORTH_A_WORD or name.startswith(FAMILIES)
 
@@ -144,4 +163,5 @@ RULES = (
     pythonpath_is_own,
     tools_can_be_imported,
     checkout_is_on_path,
+    links_lead_somewhere,
 )

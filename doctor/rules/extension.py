@@ -31,6 +31,7 @@ COMES_BY_PIP = {
     "torchvision": "torchvision",
     "xformers": "xformers",
 }
+WITH_CUDA = "export FORCE_CUDA=1 MMCV_WITH_OPS=1 # and TORCH_CUDA_ARCH_LIST where no GPU is visible"
 OURS = "or ./bevready build-ext: bevready's own operator needs none of it"
 KNOWN_LIBRARY = re.compile(
     r"(lib(c10|torch|caffe2|shm|cud|cu[a-z]+|nv[a-z]|nccl|stdc|gcc|gomp|c|m|pthread|dl|rt|python)[^/]*|ld-[^/]*)"
@@ -51,7 +52,7 @@ def belongs_to_torch(extensions: Extensions, torch: Torch, packages: Packages) -
         if not lost:
             continue
         release = parse_version(torch.version)
-        abi = cxx11_abi(release, torch.cuda)
+        abi = cxx11_abi(release, torch.cuda) if torch.cxx11_abi is None else torch.cxx11_abi
         return Finding(
             saw=say(
                 "{file} asks for {symbol}, which torch {version} does not have: it was compiled for {other}",
@@ -93,7 +94,7 @@ def covers_gpus(extensions: Extensions, gpus: Gpus, packages: Packages) -> Findi
         saw=say("{file} carries {archs}; {gpu} gets none of it", **words),
         expected="code of its major version, or PTX",
         fix=(
-            f"export TORCH_CUDA_ARCH_LIST={dotted(capability)} # before building it again",
+            say("export TORCH_CUDA_ARCH_LIST={capability} # before building it again", capability=dotted(capability)),
             rebuild(extension),
             OURS,
         ),
@@ -114,11 +115,7 @@ def has_its_kernels(extensions: Extensions, torch: Torch, gpus: Gpus | Unknown, 
             if lost
             else say("{file} carries no GPU code", file=extension.path),
             expected="both halves, C++ and CUDA",
-            fix=(
-                "export FORCE_CUDA=1 MMCV_WITH_OPS=1 # and TORCH_CUDA_ARCH_LIST where no GPU is visible",
-                rebuild(extension),
-                OURS,
-            ),
+            fix=(rebuild(extension),) if extension.package in COMES_BY_PIP else (WITH_CUDA, rebuild(extension), OURS),
             severity=weight(extension),
             confidence="likely",
         )

@@ -37,13 +37,13 @@ def is_for_this_python(extensions: Extensions, packages: Packages) -> Finding | 
     """The import passes over a file for another Python without a word and says `No module named …`."""
     usable = {extension.package for extension in extensions.loadable(packages.version)}
     for extension in extensions.found:
-        if extension.python is None or extension.loads_in(packages.version) or extension.package in usable:
+        if extension.package in usable:
             continue
         return Finding(
             saw=say(
                 "{file} is for Python {other}; here is {version}",
                 file=extension.path,
-                other=dotted(extension.python),
+                other=dotted(extension.python or ()),
                 version=dotted(packages.version),
             ),
             expected=say("a file for Python {version}", version=dotted(packages.version[:2])),

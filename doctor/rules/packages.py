@@ -25,7 +25,7 @@ def one_generation(packages: Packages) -> Finding | None:
         saw=say("{old} with {new}", old=", ".join(ages[1]), new=", ".join(ages[2])),
         expected="all of them before OpenMMLab 2.0, or all of them on mmengine and mmcv 2",
         fix=(
-            'BEVFormer and its relatives: pip install "mmdet==2.14.0" "mmsegmentation==0.14.1" and mmcv-full 1.4.0',
+            'pip install "mmcv-full==1.4.0" "mmdet==2.14.0" "mmsegmentation==0.14.1" # for BEVFormer and its relatives',
             "or none of it: ./bevready repro … needs no OpenMMLab package",
         ),
         evidence=(UPSTREAM,),
@@ -69,7 +69,7 @@ def one_mmcv(packages: Packages) -> Finding | None:
     keep = packages.of("mmcv-full")
     again = f"mmcv-full=={keep}" if keep else f"mmcv=={packages.of('mmcv')}"
     return Finding(
-        saw=say("{names} are installed together", names=" and ".join(found)),
+        saw=say("{names} are installed together", names=", ".join(found)),
         expected="one of them",
         fix=("pip uninstall -y mmcv mmcv-full mmcv-lite", f'pip install --no-cache-dir "{again}"'),
     )
@@ -153,7 +153,7 @@ def one_opencv(packages: Packages) -> Finding | None:
         return None
     version = packages.of("opencv-python-headless") or packages.of("opencv-python") or packages.of(OPENCV[2])
     return Finding(
-        saw=say("{names} share the folder cv2", names=" and ".join(found)),
+        saw=say("{names} share the folder cv2", names=", ".join(found)),
         expected="one of them; without a screen the headless one",
         fix=(f"pip uninstall -y {' '.join(OPENCV)}", f'pip install "opencv-python-headless=={version}"'),
         severity="warning",
@@ -178,7 +178,7 @@ def _drift(packages: Packages, package: str, *, severity: str = "problem") -> Fi
     rows = [row for row in drifts_of(package, version) if _breaks(packages, row)] if version else []
     if not rows:
         return None
-    guests = " and ".join(dict.fromkeys(f"{row.guest} {packages.of(row.guest)}" for row in rows))
+    guests = ", ".join(dict.fromkeys(f"{row.guest} {packages.of(row.guest)}" for row in rows))
     saw = say("{package} {version} with {guests}", package=package, version=packages.of(package), guests=guests)
     message = rows[0].message
     return Finding(

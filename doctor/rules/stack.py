@@ -1,6 +1,7 @@
 """STK: the machine can carry a pinned stack: driver, GPU, Python, C library, room. Choosing: `advise.py`."""
 
 from doctor.compat.archs import coverage
+from doctor.compat.recipes import need_of
 from doctor.facts import (
     GIB,
     Disk,
@@ -174,6 +175,22 @@ def environment_is_pinned(packages: Packages, stacks: Stacks, goal: Goal) -> Fin
     )
 
 
+@rule("STK11", "a GPU has the memory that training the recipe takes", category="cuda-oom")
+def memory_trains_recipe(gpus: Gpus, goal: Goal) -> Finding | None:
+    """24 GB cards cannot train bevformer_base in fp32; evaluating it takes a fraction."""
+    need = need_of(goal.recipe) if goal.kind == "recipe" else None
+    sizes = [gpu.memory for gpu in gpus.found if gpu.memory]
+    if need is None or not sizes or max(sizes) >= need.training:
+        return None
+    return Finding(
+        saw=str(gpus),
+        expected=say("{need} GiB on one GPU to train {recipe}", need=f"{need.training / GIB:.1f}", recipe=goal.recipe),
+        fix=("evaluate only: --eval-only --checkpoint FILE", "or train a smaller recipe: bevformer_tiny takes 6.3 GiB"),
+        severity="warning",
+        confidence="likely",
+    )
+
+
 RULES = (
     driver_runs_a_stack,
     stack_covers_gpus,
@@ -185,4 +202,5 @@ RULES = (
     memory_is_enough,
     cpu_is_supported,
     environment_is_pinned,
+    memory_trains_recipe,
 )

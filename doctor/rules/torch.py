@@ -123,7 +123,7 @@ def numpy_is_old_enough(packages: Packages) -> Finding | None:
     if not guests:
         return None
     return Finding(
-        saw=say("numpy {numpy} with {guests}", numpy=dotted(numpy), guests=" and ".join(guests)),
+        saw=say("numpy {numpy} with {guests}", numpy=dotted(numpy), guests=", ".join(guests)),
         expected="numpy below 2",
         fix=('pip install "numpy<2"',),
         severity="problem" if row and not row.numpy2 else "warning",

@@ -21,7 +21,6 @@ def torch_is_whole(environment: Environment, packages: Packages, torch: Torch | 
         saw=say("of torch {version} these files are missing: {files}", version=version, files=", ".join(gone)),
         expected="a whole installation",
         fix=(say(AGAIN, version=version), "and look at the disk first: df -h ."),
-        evidence=(environment.torch.folder or "there is no folder torch",),
     )
 
 
@@ -70,7 +69,7 @@ def own_libraries_first(environment: Environment, torch: Torch) -> Finding | Non
         saw=say("LD_LIBRARY_PATH holds {libraries}", libraries=", ".join(environment.overrides[:3])),
         expected="only folders without CUDA libraries: torch brings its own",
         fix=("unset LD_LIBRARY_PATH # a build needs CUDA_HOME, not this",),
-        severity="warning",
+        severity="note",  # the wheels name their folders in RPATH, which comes first; only some libraries slip through
         confidence="guess",
         evidence=environment.overrides,
     )
@@ -97,6 +96,24 @@ def one_source_of_torch(environment: Environment, packages: Packages) -> Finding
             say(AGAIN, version=packages.of("torch")),
         ),
         severity="warning",
+    )
+
+
+@rule("TOR15", "torch and torchvision are of the same CUDA", category="ext-abi-mismatch")
+def same_build_tags(packages: Packages) -> Finding | None:
+    """Each index has its own builds: torchvision from another one has no CUDA operators, or does not import."""
+    torch, torchvision = packages.of("torch") or "", packages.of("torchvision") or ""
+    tag, other = torch.partition("+")[2], torchvision.partition("+")[2]
+    if not tag or not other or tag == other:
+        return None
+    index = f"https://download.pytorch.org/whl/{tag}"
+    return Finding(
+        saw=say("torch {torch} with torchvision {torchvision}", torch=torch, torchvision=torchvision),
+        expected=say("torchvision of {tag}", tag=tag),
+        fix=(
+            f'pip install --force-reinstall --no-deps "torchvision=={torchvision.split("+")[0]}" --index-url {index}',
+        ),
+        severity="problem" if "cpu" in {tag, other} else "warning",
     )
 
 
@@ -127,4 +144,11 @@ def _plain(version: str) -> str:
     return version.split("+", maxsplit=1)[0]
 
 
-RULES = (torch_is_whole, nvidia_wheels_match, triton_matches, own_libraries_first, one_source_of_torch)
+RULES = (
+    torch_is_whole,
+    nvidia_wheels_match,
+    triton_matches,
+    own_libraries_first,
+    one_source_of_torch,
+    same_build_tags,
+)

@@ -218,10 +218,11 @@ class TestTheChild:
         site = environment_made(tmp_path)
         meta = site / "mmdet3d-1.4.0.dist-info"
         meta.mkdir()
-        (meta / "direct_url.json").write_text('{"dir_info": {"editable": true}, "url": "file:///home/user/mmdet3d"}')
-        (site / "Old_Op.egg-link").write_text("/home/user/op\n.\n")
+        (meta / "direct_url.json").write_text(json.dumps({"dir_info": {"editable": True}, "url": f"file://{tmp_path}"}))
+        (site / "Old_Op.egg-link").write_text("/no/such/folder\n.\n")
         environment, _ = looked_at(tmp_path)
-        assert environment.editable == (("mmdet3d", "/home/user/mmdet3d"), ("old-op", "/home/user/op"))
+        assert environment.editable == (("mmdet3d", str(tmp_path)), ("old-op", "/no/such/folder"))
+        assert environment.dead_links == (("old-op", "/no/such/folder"),)
 
     def test_a_checkout_s_folders_and_its_build(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         environment_made(tmp_path / "env")
@@ -258,6 +259,22 @@ class TestTheChild:
         }
         assert [found.python for found in extensions.of("mmcv")] == [(3, 8)]
         assert {found.archs for found in extensions.found} == {("sm_80", "sm_90", "sm_90a", "sm_100f", "compute_90")}
+
+    def test_a_torch_that_no_table_knows_is_judged_by_its_own_library(self, tmp_path: Path) -> None:
+        site = environment_made(tmp_path)
+        (site / "torch" / "lib").mkdir(parents=True)
+        (site / "torch" / "__init__.py").touch()
+        (site / "torch-2.6.0a0+nv25.1.dist-info").mkdir()
+        shutil.copy(FIXTURES / "extensions" / "extension.so", site / "torch" / "lib" / "libtorch_cuda.so")
+        archs = {}
+        for version, cuda in (("2.6.0a0+nv25.1", "12.8"), ("2.6.0+cu126", "12.6"), ("2.6.0+cpu", None)):
+            text = f"__version__ = '{version}'\ncuda = {cuda!r}\n"
+            (site / "torch" / "version.py").write_text(text, encoding="utf-8")
+            torch = probe_python(LiveHost(), str(tmp_path / "bin" / "python"), deep=False)[1]
+            assert not isinstance(torch, Unknown)
+            archs[version] = torch.archs
+        assert archs.pop("2.6.0a0+nv25.1") == ("sm_80", "sm_90", "sm_90a", "sm_100f", "compute_90")
+        assert [isinstance(unread, Unknown) for unread in archs.values()] == [True, True]
 
     def test_a_file_named_by_hand(self, tmp_path: Path) -> None:
         environment_made(tmp_path)

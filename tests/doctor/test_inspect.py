@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import struct
 import subprocess
@@ -142,9 +144,17 @@ class TestHostileFiles:
             inspect(str(path))
 
     def test_a_folder_and_nothing_at_all(self, tmp_path: Path) -> None:
-        for path in (tmp_path, tmp_path / "nothing"):
-            with pytest.raises(NotReadableError, match="cannot be read"):
+        os.mkfifo(tmp_path / "pipe.so")
+        for path in (tmp_path, tmp_path / "nothing", tmp_path / "pipe.so"):
+            with pytest.raises(NotReadableError, match="it is no file that can be read"):
                 inspect(str(path))
+
+    def test_names_that_would_steer_a_terminal_are_made_plain(self, tmp_path: Path) -> None:
+        data = EXTENSION.read_bytes()
+        (tmp_path / "bad.so").write_bytes(data.replace(b"libgcc_s.so.1\0", b"lib\x1b[2J\xff.so.1\0"))
+        needed = inspect(str(tmp_path / "bad.so"))["needed"]
+        assert needed == ["libstdc++.so.6", "lib?[2J\ufffd.so.1"]
+        json.dumps(needed).encode("utf-8")
 
     def test_the_host_says_why_instead(self, tmp_path: Path) -> None:
         (tmp_path / "bad.so").write_bytes(b"no ELF at all, but long enough to look for a header in it, is it not?")
@@ -167,6 +177,26 @@ class TestHostileFiles:
             extension.defines(b"_Z10op_forwardRKN2at6TensorE")
         except NotReadableError:
             return
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no CUDA compiler to make device code with")
+class TestDeviceCodeMadeHere:
+    def made(self, folder: Path, *flags: str) -> list[str]:
+        source = folder / "kernel.cu"
+        source.write_text("__global__ void twice(float* x) { x[threadIdx.x] *= 2; }\n", encoding="utf-8")
+        path = folder / "kernel.so"
+        words = ["nvcc", "-shared", "-Xcompiler", "-fPIC", "-cudart", "none", *flags, "-o", str(path), str(source)]
+        subprocess.run(words, check=True, capture_output=True)
+        archs: list[str] = inspect(str(path))["archs"]
+        return archs
+
+    @pytest.mark.parametrize("squeeze", [(), ("-no-compress",)], ids=["compressed", "plain"])
+    def test_machine_code_and_ptx(self, tmp_path: Path, squeeze: tuple[str, ...]) -> None:
+        made = self.made(tmp_path, "-gencode", "arch=compute_80,code=[sm_80,compute_80]", *squeeze)
+        assert made == ["sm_80", "compute_80"]
+
+    def test_ptx_alone_for_one_chip_only(self, tmp_path: Path) -> None:
+        assert self.made(tmp_path, "-gencode", "arch=compute_90a,code=compute_90a") == ["compute_90a"]
 
 
 def test_the_hash_of_gnu_tables() -> None:

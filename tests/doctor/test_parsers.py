@@ -173,6 +173,14 @@ def test_a_torch_that_names_no_architecture() -> None:
     assert isinstance(known.archs, Unknown)
 
 
+@pytest.mark.parametrize("told", [True, False, None])
+def test_the_string_abi_is_torch_s_own_word_or_none(*, told: bool | None) -> None:
+    row = {"version": "2.11.0", "cuda": "13.0", "archs": [], "usable": 0, "gpu_error": "", "cxx11_abi": told}
+    known = parse_torch_import(json.dumps(row))
+    assert known is not None
+    assert known.cxx11_abi is told
+
+
 def test_the_answer_of_a_child() -> None:
     row = {"code": 0, "driver": "580.95.05", "cuda": 13000, "library": "/l/libnvidia-ml.so.580.95.05"}
     answer = parse_child(json.dumps(row), "NVML")

@@ -142,6 +142,7 @@ class TestWheels:
     def test_no_mmcv_or_the_lite_one(self) -> None:
         assert self.judge({}, "2.5.0", (12, 4)) is None
         assert self.judge({"mmcv": "1.7.2"}, "2.5.0", (12, 4)) is None
+        assert self.judge({"mmcv-full": "unknown"}, "2.5.0", (12, 4)) is None
 
     def test_extensions_that_nobody_could_look_at(self) -> None:
         found = rules.mmcv_has_a_wheel(
@@ -198,8 +199,14 @@ class TestDrift:
     def test_all_guests_stand_in_one_sentence_with_the_message(self) -> None:
         found = rules.yapf_is_old_enough(packages=packages({**UPSTREAM, "yapf": "0.43.0", "mmengine": "0.8.0"}))
         assert found is not None
-        assert found.saw.startswith("yapf 0.43.0 with mmcv-full 1.4.0 and mmengine 0.8.0: it ends in `FormatCode()")
+        assert found.saw.startswith("yapf 0.43.0 with mmcv-full 1.4.0, mmengine 0.8.0: it ends in `FormatCode()")
         assert (found.fix, found.severity) == (('pip install "yapf==0.40.1"',), "problem")
+        assert found.confidence == "sure"
+
+    def test_a_pin_without_a_known_message_is_only_likely(self) -> None:
+        found = rules.setuptools_fits(packages=packages({"setuptools": "82.0.0", "torch": "2.11.0"}), goal=Goal())
+        assert found is not None
+        assert (found.saw, found.confidence) == ("setuptools 82.0.0 with torch 2.11.0", "likely")
 
     def test_mmdet3d_s_own_numpy_line_is_nobody_s_cause(self) -> None:
         assert self.drift("numpy", {**UPSTREAM, "numpy": "1.21.6"}) is None
@@ -253,6 +260,7 @@ class TestOpencv:
         [
             ({"opencv-python": "4.5.5.64", "opencv-python-headless": "4.11.0.86"}, "4.11.0.86"),
             ({"opencv-python": "4.5.5.64", "opencv-contrib-python": "4.6.0.66"}, "4.5.5.64"),
+            ({"opencv-contrib-python-headless": "4.7.0.72", "opencv-contrib-python": "4.6.0.66"}, "4.6.0.66"),
         ],
     )
     def test_two_of_them(self, found: dict[str, str], version: str) -> None:

@@ -56,7 +56,6 @@ SIGNATURES = (
             "key was rejected by service",
             "unavailable key is rejected",
             "unsigned module loading is restricted",
-            
             "所需的密钥",
             "密钥被服务拒绝",
         ),
@@ -67,7 +66,6 @@ SIGNATURES = (
             r"Key was rejected by service",
             r"unavailable key is rejected",
             r"unsigned module loading is restricted",
-            r
             r"所需的密钥不?可?用?",
             r"密钥被服务拒绝",
         ),
