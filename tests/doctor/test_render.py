@@ -154,7 +154,10 @@ def test_the_page_of_a_rule(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         "category\n  can-bus-missing",
         "facts it needs\n  data_set",
-        "severity\n  problem / warning / it depends on the goal (--for)",
+        (
+            "severity\n  problem / warning\n  it depends on the goal (--for)\n"
+            "  'problem' if goal.kind == 'recipe' else 'warning'"
+        ),
         "what it may see\n  the CAN bus lies in {place}",
         "what it expects\n  {path}/can_bus/scene-0001_pose.json and so on",
         "what to do\n  mv {path}/can_bus/can_bus/* {path}/can_bus/\n  ln -s {place} {path}/can_bus\n",
