@@ -24,6 +24,7 @@ _COMMANDS = """
 sudo ./bevready pip python3 nvidia-smi ls echo export ldconfig g++ gcc nvcc mv rm ln cd docker wsl conda uv source unset
 git df mount unzip tar ldd mkdir cat find journalctl grep sysctl modprobe lsmod dmesg apt apt-mark mokutil lspci
 cuobjdump nm strings c++ clang++ env du free ulimit curl ps kill bash sh which readlink chmod id getconf invoke
+podman apptainer crictl nerdctl
 """
 COMMANDS = frozenset(_COMMANDS.split())
 SPOKEN = [one for one in ALL_RULES if one.check.__module__ not in NOT_YET]
@@ -39,11 +40,12 @@ def has_words(text: str) -> bool:
 
 
 def is_command(text: str) -> bool:
-    """A line to paste: it starts with a program or an assignment, and has no words behind a #."""
+    """A line to paste: it starts with a program or an assignment, and has no words but names behind a #."""
     program = text.split(" ", maxsplit=1)[0] in COMMANDS or re.match(
         r"[A-Z_]+=\S* |\{[a-z_]+\} (-m |install |uninstall )", text
     )
-    return bool(program) and " # " not in text and not re.search(r"; (or|then) ", text)
+    remark = text.partition(" # ")[2]
+    return bool(program) and not re.search(r"(?<!\w)[a-z]{2,}(?!\w)", remark) and not re.search(r"; (or|then) ", text)
 
 
 def is_to_be_said(text: str) -> bool:
