@@ -155,12 +155,3 @@ def test_a_stack_without_code_for_the_gpu_names_what_it_has() -> None:
     rejected = [fit for fit in advise(machine((580, 95, 5), (7, 0)), STACKS).ranking if fit.rejections]
     words = "it has code for sm_75 sm_80 sm_86 sm_90 sm_100 sm_120, not for sm_70"
     assert [(fit.stack.name, fit.rejections) for fit in rejected] == [("cu130", (words,))]
-
-
-@pytest.mark.parametrize(("gpus", "why"), [([(8, 9)], "for 1 GPU"), ([(8, 9), (8, 6)], "for 2 GPUs")])
-def test_the_gpus_are_counted(gpus: list[tuple[int, int]], why: str) -> None:
-    assert advise(machine((580, 95, 5), *gpus), STACKS).why == why
-
-
-def test_a_driver_that_has_all_of_a_stack_s_cuda_needs_no_remark() -> None:
-    assert [fit.remarks for fit in advise(machine((580, 95, 5), (8, 9)), STACKS).ranking] == [(), (), ()]
