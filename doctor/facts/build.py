@@ -130,16 +130,14 @@ class BuildTools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildVariables:
-    """Variables that steer a build: the GPUs to build for, how many jobs, and where headers and libraries come from.
+    """Variables that steer a build: the GPUs to build for, how many jobs, and where headers come from.
 
-    `headers` holds (variable, folder) pairs with CUDA headers, `stubs` folders of LD_LIBRARY_PATH with a stand-in
-    libcuda that only links.
+    `headers` holds (variable, folder) pairs with CUDA headers.
     """
 
     arch_list: str = ""
     max_jobs: str = ""
     headers: tuple[tuple[str, str], ...] = ()
-    stubs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return one line."""

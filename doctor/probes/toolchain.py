@@ -102,7 +102,6 @@ def probe_build_tools(host: Host, python: str, *, thorough: bool) -> BuildTools:
 def probe_build_variables(host: Host) -> BuildVariables:
     """Read the variables that steer a build, and what lies in the folders they name."""
     headers = [(name, folder) for name in HEADER_VARIABLES for folder in _folders(host, name)]
-    libraries = _folders(host, "LD_LIBRARY_PATH")
     return BuildVariables(
         arch_list=host.variable("TORCH_CUDA_ARCH_LIST").strip(),
         max_jobs=host.variable("MAX_JOBS").strip(),
@@ -110,11 +109,6 @@ def probe_build_variables(host: Host) -> BuildVariables:
             (name, host.real_path(folder) or folder)
             for name, folder in headers
             if host.access(f"{folder}/cuda_runtime.h").exists
-        ),
-        stubs=tuple(
-            folder
-            for folder in libraries
-            if PurePosixPath(folder).name == "stubs" and host.access(f"{folder}/libcuda.so.1").exists
         ),
     )
 
