@@ -190,11 +190,19 @@ def test_dkms_of_both_releases() -> None:
         DkmsBuild("nvidia", "580.95.05", "6.8.0-60-generic", "installed"),
         DkmsBuild("nvidia", "580.95.05", "", "added"),
     )
+    assert parse_dkms_status("nvidia/1.0, 6.1: built\n") == (DkmsBuild("nvidia", "1.0", "6.1", "built"),)
     assert parse_dkms_status(DKMS_2) == (DkmsBuild("nvidia", "535.129.03", "5.15.0-91-generic", "installed"),)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Error! Could not locate dkms.conf file.", "nvidia: installed", "nvidia/1, a, b, c, d: installed"]
+    "text",
+    [
+        "",
+        "Error! Could not locate dkms.conf file.",
+        "nvidia: installed",
+        "nvidia/1, a, b, c, d: installed",
+        "nvidia/1: 50%",
+    ],
 )
 def test_what_dkms_does_not_say(text: str) -> None:
     assert parse_dkms_status(text) == ()

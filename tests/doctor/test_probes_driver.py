@@ -44,6 +44,8 @@ DKMS_FOLDERS = {
     "/var/lib/dkms/nvidia/580.95.05": [OLD, "build", "source"],
     "/var/lib/dkms/nvidia-fs": ["2.26.6"],
     "/var/lib/dkms/nvidia-fs/2.26.6": [OLD],
+    "/var/lib/dkms/zfs": ["2.2.2"],
+    "/var/lib/dkms/zfs/2.2.2": [OLD],
 }
 BUILT_FOR_OLD = (DkmsBuild("nvidia", "580.95.05", OLD, "built"),)
 LOADED = {**RELEASE, "/sys/module/nvidia/version": "580.95.05\n"}
@@ -92,6 +94,15 @@ class TestModuleFile:
         assert probe_module(machine)[0] == ModuleFile(
             path=self.PATH, signed=True, signer="A key", flavour="open", version=(580, 95, 5)
         )
+
+    @pytest.mark.parametrize("field", ["signer: A key", "sig_id: PKCS#7"])
+    def test_either_field_tells_of_a_signature(self, field: str) -> None:
+        machine = host(
+            files=RELEASE, folders={self.FOLDER: ["nvidia.ko"]}, commands={f"modinfo {self.PATH}": said(field)}
+        )
+        file = probe_module(machine)[0]
+        assert isinstance(file, ModuleFile)
+        assert file.signed is True
 
     def test_modinfo_tells_of_no_signature(self) -> None:
         machine = host(
@@ -277,6 +288,11 @@ class TestLibraries:
         assert found == LibraryFiles(
             stub_folders=("/t/lib64/stubs",), compat_folders=("/t/compat", "/conda/cuda-compat")
         )
+
+    @pytest.mark.parametrize("folder", ["/t/lib64/stubs", "/t/compat"])
+    def test_one_such_folder_is_enough_to_tell_of(self, folder: str) -> None:
+        machine = host(folders={folder: ["libcuda.so"]}, variables={"LD_LIBRARY_PATH": folder})
+        assert isinstance(probe_library_files(machine), LibraryFiles)
 
     def test_nothing(self) -> None:
         assert probe_library_files(host()) == Unknown("no driver library stands in the usual folders")
