@@ -417,6 +417,12 @@ class TestSources:
             )
         )
 
+    def test_the_libcuda_that_programs_get_says_which_cuda_runs(self) -> None:
+        older = {**self.GOOD, "cuda": 12040}
+        assert probe_driver(answering(older, self.CUDA))[1] == Driver(version=(580, 95, 5), cuda=(13, 0), source="NVML")
+        refused = {"code": 804, "cuda": 13000}
+        assert probe_driver(answering(older, refused))[1] == Driver(version=(580, 95, 5), cuda=(12, 4), source="NVML")
+
     def test_equal_numbers_under_other_names(self) -> None:
         files = {"/proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: NVIDIA T4\n"}
         folders = {"/proc/driver/nvidia/gpus": ["0000:01:00.0"]}
