@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from doctor.facts import Gpu, Torch, Unknown
 from doctor.probes.driver import cuda_of, parse_child
-from doctor.probes.smi import parse_smi_banner, parse_smi_query
 from doctor.probes.pci import parse_module_version, parse_modules
 from doctor.probes.python import parse_packages, parse_python, parse_torch_import, parse_torch_version
+from doctor.probes.smi import parse_smi_banner, parse_smi_query
 from doctor.probes.system import parse_meminfo, parse_os_release
 from doctor.probes.toolchain import parse_compiler, parse_nvcc
 from doctor.versions import find_version
