@@ -115,6 +115,32 @@ class TestLibrariesMadeHere:
         assert inspect(user, [stranger])["missing"] == ["_ZN2at4oncev"]
         assert inspect(user, [stranger, owner])["missing"] == []
 
+    def test_what_it_defines_itself_and_c_functions_are_not_missing(self, tmp_path: Path) -> None:
+        stranger = self.made(tmp_path, "stranger.so", "void _ZN2at5twicev(void) {}")
+        source = "void from_c(void); void _ZN2at4oncev(void) { from_c(); }"
+        assert inspect(self.made(tmp_path, "own.so", source), [stranger])["missing"] == []
+
+    @pytest.mark.parametrize(
+        "name", ["_ZdlPvm", "_Znwm", "_ZNSt13runtime_errorC1EPKc", "_ZTISt9exception", "_ZNKSs4sizeEv"]
+    )
+    def test_the_standard_library_is_always_there(self, tmp_path: Path, name: str) -> None:
+        user = self.made(tmp_path, "user.so", f"void {name}(void); void run(void) {{ {name}(); }}")
+        assert inspect(user, [str(EXTENSION)])["missing"] == []
+
+    def test_a_name_of_a_versioned_library_is_that_library_s_business(self, tmp_path: Path) -> None:
+        (tmp_path / "versions").write_text("MINE_1.0 { *; };", encoding="utf-8")
+        source = "void _ZN4mine4oncev(void) {}"
+        owner = self.made(tmp_path, "libowner.so", source, f"-Wl,--version-script={tmp_path / 'versions'}")
+        user = self.made(
+            tmp_path,
+            "user.so",
+            "void _ZN4mine4oncev(void); void run(void) { _ZN4mine4oncev(); }",
+            "-Wl,--no-as-needed",
+            owner,
+        )
+        assert inspect(user, [str(EXTENSION)])["missing"] == []
+        assert str(owner) in inspect(user)["needed"]
+
     def test_a_library_without_a_gnu_hash_table_defines_nothing_that_we_see(self, tmp_path: Path) -> None:
         old = self.made(tmp_path, "old.so", "void _ZN2at4oncev(void) {}", "-Wl,--hash-style=sysv")
         assert not shared_object(Path(old).read_bytes()).defines(b"_ZN2at4oncev")
@@ -132,6 +158,13 @@ class TestLibrariesMadeHere:
 
 
 class TestHostileFiles:
+    @pytest.mark.parametrize("place", [0, 8], ids=["no buckets", "no Bloom filter"])
+    def test_a_hash_table_that_is_empty_defines_nothing(self, place: int) -> None:
+        data = bytearray(EXTENSION.read_bytes())
+        table = next(section for section in shared_object(bytes(data)).sections if section.name == ".gnu.hash")
+        data[table.offset + place : table.offset + place + 4] = bytes(4)
+        assert not shared_object(bytes(data)).defines(b"_Z10op_forwardRKN2at6TensorE")
+
     @pytest.mark.parametrize(
         "data",
         [b"", b"\x7fELF", b"version https://git-lfs.github.com/spec/v1\n", bytes(200), EXTENSION.read_bytes()[:3000]],
