@@ -141,6 +141,12 @@ class TestLibrariesMadeHere:
         assert inspect(user, [str(EXTENSION)])["missing"] == []
         assert str(owner) in inspect(user)["needed"]
 
+    def test_a_name_of_the_same_hash_is_another_name(self, tmp_path: Path) -> None:
+        library = shared_object(Path(self.made(tmp_path, "one.so", "void _ZN2at2abv(void) {}")).read_bytes())
+        assert gnu_hash(b"_ZN2at2abv") == gnu_hash(b"_ZN2at2bAv")
+        assert library.defines(b"_ZN2at2abv")
+        assert not library.defines(b"_ZN2at2bAv")
+
     def test_a_library_without_a_gnu_hash_table_defines_nothing_that_we_see(self, tmp_path: Path) -> None:
         old = self.made(tmp_path, "old.so", "void _ZN2at4oncev(void) {}", "-Wl,--hash-style=sysv")
         assert not shared_object(Path(old).read_bytes()).defines(b"_ZN2at4oncev")
@@ -158,6 +164,26 @@ class TestLibrariesMadeHere:
 
 
 class TestHostileFiles:
+    @pytest.mark.parametrize(
+        ("place", "value"),
+        [(0x3A, 0), (0x3A, 40), (0x3C, 0), (0x3C, 0xFFFF), (0x3E, 0xFFFF)],
+        ids=["no header size", "another header size", "no section", "too many sections", "names outside"],
+    )
+    def test_a_damaged_section_table_is_refused(self, place: int, value: int) -> None:
+        data = bytearray(EXTENSION.read_bytes())
+        struct.pack_into("<H", data, place, value)
+        with pytest.raises(NotReadableError, match="section table is missing or damaged"):
+            shared_object(bytes(data))
+
+    def test_a_section_that_points_outside_of_the_table_is_refused(self) -> None:
+        data = bytearray(EXTENSION.read_bytes())
+        sections = shared_object(bytes(data)).sections
+        (start,) = struct.unpack_from("<Q", data, 0x28)
+        index = next(index for index, section in enumerate(sections) if section.name == ".dynsym")
+        struct.pack_into("<I", data, start + index * 64 + 40, len(sections))
+        with pytest.raises(NotReadableError, match="points outside of the table"):
+            list(shared_object(bytes(data)).symbols())
+
     @pytest.mark.parametrize("place", [0, 8], ids=["no buckets", "no Bloom filter"])
     def test_a_hash_table_that_is_empty_defines_nothing(self, place: int) -> None:
         data = bytearray(EXTENSION.read_bytes())
