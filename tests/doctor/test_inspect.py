@@ -31,7 +31,31 @@ def shared_object(data: bytes) -> SharedObject:
     return SharedObject(memoryview(data))
 
 
+def fat_binary(*entries: tuple[int, int], magic: int = 0xBA55ED50) -> memoryview:
+    """Return a fat binary with these kinds and architectures and no code."""
+    body = b"".join(
+        struct.pack("<HHIQ", kind, 0x101, 48, 0) + bytes(12) + struct.pack("<IQQ", arch, 0, 0) for kind, arch in entries
+    )
+    return memoryview(struct.pack("<IHHQ", magic, 1, 16, len(body)) + body)
+
+
 class TestDeviceCode:
+    def test_both_kinds_of_code_and_no_other(self) -> None:
+        assert architectures(fat_binary((2, 80), (1, 90), (8, 86), (2, 9), (2, 10), (2, 999), (2, 1000))) == (
+            "sm_10",
+            "sm_80",
+            "sm_999",
+            "compute_90",
+        )
+
+    def test_what_is_no_fat_binary_is_passed_over(self) -> None:
+        foreign = bytes(fat_binary((2, 70), magic=0x12345678))[:16]
+        assert architectures(memoryview(foreign + bytes(fat_binary((2, 80))))) == ("sm_80",)
+
+    def test_the_walk_ends_after_many_entries(self) -> None:
+        assert architectures(fat_binary(*[(2, 80)] * 19_999, (2, 90))) == ("sm_80", "sm_90")
+        assert architectures(fat_binary(*[(2, 80)] * 20_000, (2, 90))) == ("sm_80",)
+
     def test_a_fat_binary_as_nvcc_writes_it(self) -> None:
         assert architectures(memoryview(DEVICE_CODE)) == ("sm_80", "sm_90", "sm_90a", "sm_100f", "compute_90")
 
