@@ -74,7 +74,11 @@ def _recorded(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) ->
     replay = load(Path(options.replay))
     subject = replay.subject()
     question = Question(
-        python=subject.python, folder=subject.folder, dataroot=subject.dataroot, extensions=subject.extensions
+        python=subject.python,
+        folder=subject.folder,
+        dataroot=subject.dataroot,
+        extensions=subject.extensions,
+        checkout=subject.checkout,
     )
     return consult(replay, question=question, goal=goal, rules=rules)
 
@@ -83,14 +87,20 @@ def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Con
     """Judge this machine; write down what was seen where `--record` asks for it."""
     live = LiveHost()
     question = question_here(
-        live, python=options.python, dataroot=options.dataroot, deep=options.deep, extensions=options.extension
+        live,
+        python=options.python,
+        dataroot=options.dataroot,
+        deep=options.deep,
+        extensions=options.extension,
+        checkout=options.checkout,
     )
     if not options.record:
         return consult(live, question=question, goal=goal, rules=rules)
     recorder = Recorder(live)
     told = consult(recorder, question=replace(question, deep=False), goal=goal, rules=rules)
     path = recorder.save(
-        Path(options.record), Subject(question.python, question.folder, question.dataroot, question.extensions)
+        Path(options.record),
+        Subject(question.python, question.folder, question.dataroot, question.extensions, question.checkout),
     )
     words = "names, tokens, UUIDs and addresses are redacted; look before you send it"
     print(f"doctor: recorded in {path}; {words}", file=sys.stderr)  # noqa: T201 — this is the menu
@@ -174,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--extension", default=[], action="append", metavar="FILE", help="also look into this compiled extension (.so)"
     )
+    parser.add_argument("--checkout", default="", metavar="DIR", help="also judge what lies in this project's folder")
     parser.add_argument("--dataroot", default="", metavar="DIR", help="also look at this nuScenes folder")
     parser.add_argument("--deep", action="store_true", help="import torch and try every GPU (seconds)")
     parser.add_argument("--strict", action="store_true", help="exit 1 where there is a warning")

@@ -74,19 +74,32 @@ def consult(
 
 
 def question_here(
-    host: Host, *, python: str = "", dataroot: str = "", deep: bool = False, extensions: Sequence[str] = ()
+    host: Host,
+    *,
+    python: str = "",
+    dataroot: str = "",
+    deep: bool = False,
+    extensions: Sequence[str] = (),
+    checkout: str = "",
 ) -> Question:
     """Return what to look at on this machine.
 
     The interpreter is the one asked for, else that of bevready's own environment, else that of the active environment,
-    else the one that runs the doctor. Raises UsageError where `python` is no program, or an extension no file.
+    else the one that runs the doctor. Raises UsageError where `python` is no program, an extension no file, or the
+    checkout no folder.
     """
     own = Path(host.variable("BEVREADY_VENV") or HOME / ".venv")
     target = _named_python(host, python) if python else _python_here(host, own)
     for extension in extensions:
         if not host.access(extension).readable:
             raise UsageError(f"--extension {extension}: not a file that can be read; name a shared object (.so)")
-    return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep, extensions=tuple(extensions))
+    root = host.real_path(checkout) if checkout else ""
+    if root is None:
+        raise UsageError(f"--checkout {checkout}: there is no such folder; name the project's root, as ~/BEVFormer")
+    named = tuple(extensions)
+    return Question(
+        python=target, folder=str(own.parent), dataroot=dataroot, deep=deep, extensions=named, checkout=root
+    )
 
 
 def _named_python(host: Host, words: str) -> str:

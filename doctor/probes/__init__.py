@@ -27,7 +27,7 @@ PATIENCE_S = 5.0
 class Question:
     """What to look at: the interpreter under examination, the checkout, a data set folder, and how far to go.
 
-    `extensions` are shared objects named by hand.
+    `extensions` are shared objects named by hand, `checkout` another project's folder.
     """
 
     python: str
@@ -35,6 +35,7 @@ class Question:
     dataroot: str = ""
     deep: bool = False
     extensions: tuple[str, ...] = ()
+    checkout: str = ""
 
 
 Probe = Callable[[], tuple[object, ...]]
@@ -55,7 +56,13 @@ def examine(host: Host, question: Question) -> Machine:
         (("pythons",), lambda: (probe_pythons(host),)),
         (
             ("packages", "torch", "environment", "extensions"),
-            lambda: probe_python(host, question.python, deep=question.deep, asked=question.extensions),
+            lambda: probe_python(
+                host,
+                question.python,
+                deep=question.deep,
+                asked=question.extensions,
+                checkout=question.checkout,
+            ),
         ),
         (("data_set",), lambda: (probe_data(host, question.dataroot),)),
     )

@@ -98,6 +98,12 @@ def test_an_extension_that_is_no_file(tmp_path: Path) -> None:
         question_here(LiveHost(), extensions=[str(tmp_path / "missing.so")])
 
 
+def test_a_checkout_that_is_no_folder(tmp_path: Path) -> None:
+    assert question_here(LiveHost(), checkout=str(tmp_path)).checkout == str(tmp_path.resolve())
+    with pytest.raises(UsageError, match=r"--checkout .*nowhere: there is no such folder"):
+        question_here(LiveHost(), checkout=str(tmp_path / "nowhere"))
+
+
 def test_a_recipe_without_a_name_is_no_goal() -> None:
     with pytest.raises(UsageError, match="--for recipe: expected run"):
         goal_named("recipe")
