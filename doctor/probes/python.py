@@ -70,7 +70,7 @@ def parse_torch_import(text: str) -> Torch | None:
             usable_gpus=int(row["usable"]),
             cxx11_abi=None if row.get("cxx11_abi") is None else bool(row["cxx11_abi"]),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return None
 
 
