@@ -116,6 +116,7 @@ def probe_build_variables(host: Host) -> BuildVariables:
             for folder in libraries
             if PurePosixPath(folder).name == "stubs" and host.access(f"{folder}/libcuda.so.1").exists
         ),
+        linkers=tuple(_linkers(host, libraries)),
     )
 
 
@@ -135,6 +136,16 @@ def _runtimes(host: Host, places: list[tuple[str, str]]) -> Iterator[CxxRuntime]
         number = re.search(r"/libstdc\+\+\.so\.6\.0\.([0-9]{1,3})$", host.real_path(path) or "", re.ASCII)
         if number and source in {"LD_LIBRARY_PATH", "conda", "system"}:
             yield CxxRuntime(path, int(number[1]), source)  # type: ignore[arg-type]
+
+
+def _linkers(host: Host, folders: list[str]) -> Iterator[tuple[str, Version]]:
+    """Yield the folders with libnvJitLink, and its release: the name behind the link is libnvJitLink.so.12.1.105."""
+    for folder in folders:
+        for major in (12, 13):
+            real = host.real_path(f"{folder}/libnvJitLink.so.{major}") or ""
+            found = re.search(r"/libnvJitLink\.so\.([0-9]{2}\.[0-9]{1,2})\.[0-9]{1,4}$", real, re.ASCII)
+            if found:
+                yield folder, find_version(found[1]) or ()
 
 
 def _chosen(host: Host) -> list[tuple[str, str]]:

@@ -125,6 +125,7 @@ class TestToolkit:
         assert probe_cuda_home(world()) == Unknown("CUDA_HOME is not set")
         host = world(variables={"CUDA_PATH": "/opt/cuda"}, access=there("/opt/cuda/bin/nvcc"))
         assert probe_cuda_home(host) == CudaHome("/opt/cuda", has_nvcc=True)
+        assert probe_cuda_home(world(variables={"CUDA_HOME": "/gone"})) == CudaHome("/gone", has_nvcc=False)
 
 
 class TestToolkits:
@@ -264,6 +265,17 @@ class TestBuild:
             arch_list="8.6", max_jobs="4", headers=(("CPATH", f"{CUDA}/include"),), stubs=("/a/stubs",)
         )
         assert str(probe_build_variables(host)) == "TORCH_CUDA_ARCH_LIST=8.6, MAX_JOBS=4"
+
+    def test_the_file_name_of_nvidias_linker_tells_its_release(self) -> None:
+        host = world(
+            variables={"LD_LIBRARY_PATH": "/a:/b:/c"},
+            links={
+                "/a/libnvJitLink.so.12": "/a/libnvJitLink.so.12.1.105",
+                "/b/libnvJitLink.so.13": "/b/libnvJitLink.so.13.0.88",
+                "/c/libnvJitLink.so.12": "/c/libnvJitLink.so.12",
+            },
+        )
+        assert probe_build_variables(host).linkers == (("/a", (12, 1)), ("/b", (13, 0)))
 
     def test_the_file_name_of_libstdcxx_tells_its_symbols(self) -> None:
         system = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"
