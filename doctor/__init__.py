@@ -5,8 +5,8 @@ In: the words of `doctor/__main__.py`. Out: a diagnosis, as text, Markdown or JS
 
 import sys
 
-if sys.version_info < (3, 10):  # noqa: UP036 — the doctor meets any Python that is called python3
+if sys.version_info < (3, 10):  # noqa: UP036 - plain ASCII, for Python 2 refuses more
     raise SystemExit(
-        "doctor: this is Python %d.%d; it needs 3.10 or newer. Try: python3.11 -m doctor, or ./bevready doctor"  # noqa: UP031 — for old Pythons too
+        "doctor: this is Python %d.%d; it needs 3.10 or newer. Try: python3.11 -m doctor, or ./bevready doctor"  # noqa: UP031 - as above
         % sys.version_info[:2]
     )

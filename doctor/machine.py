@@ -7,21 +7,31 @@ from dataclasses import dataclass, fields
 from doctor.facts import (
     BuildTools,
     BuildVariables,
+    Coco,
     Compilers,
     Cpu,
     CudaHome,
+    CudaVariables,
     CxxRuntimes,
     DataSet,
+    Disagreements,
     Disk,
+    Dkms,
     Docker,
     Driver,
     DriverLibraries,
+    Environment,
+    Extensions,
+    Fabric,
     GpuContainers,
     Gpus,
     HostCompiler,
     Inside,
     KernelModule,
+    LibraryFiles,
     Memory,
+    ModuleFile,
+    ModulePolicy,
     Network,
     OpenFiles,
     Packages,
@@ -34,6 +44,7 @@ from doctor.facts import (
     Toolkits,
     Torch,
     Unknown,
+    Wsl,
 )
 
 
@@ -52,6 +63,14 @@ class Machine:
     driver_libraries: DriverLibraries | Unknown
     driver: Driver | Unknown
     gpus: Gpus | Unknown
+    library_files: LibraryFiles | Unknown
+    cuda_variables: CudaVariables | Unknown
+    disagreements: Disagreements | Unknown
+    module_file: ModuleFile | Unknown
+    module_policy: ModulePolicy | Unknown
+    dkms: Dkms | Unknown
+    fabric: Fabric | Unknown
+    wsl: Wsl | Unknown
     toolkit: Toolkit | Unknown
     cuda_home: CudaHome | Unknown
     host_compiler: HostCompiler | Unknown
@@ -68,7 +87,10 @@ class Machine:
     pythons: Pythons | Unknown
     packages: Packages | Unknown
     torch: Torch | Unknown
+    environment: Environment | Unknown
+    extensions: Extensions | Unknown
     data_set: DataSet | Unknown
+    coco: Coco | Unknown
 
     def known(self) -> dict[type, object]:
         """Return the facts that are known, by their type."""
@@ -93,6 +115,14 @@ FIELD_OF_FACT: dict[type, str] = {
     DriverLibraries: "driver_libraries",
     Driver: "driver",
     Gpus: "gpus",
+    LibraryFiles: "library_files",
+    CudaVariables: "cuda_variables",
+    Disagreements: "disagreements",
+    ModuleFile: "module_file",
+    ModulePolicy: "module_policy",
+    Dkms: "dkms",
+    Fabric: "fabric",
+    Wsl: "wsl",
     Toolkit: "toolkit",
     CudaHome: "cuda_home",
     HostCompiler: "host_compiler",
@@ -109,5 +139,8 @@ FIELD_OF_FACT: dict[type, str] = {
     Pythons: "pythons",
     Packages: "packages",
     Torch: "torch",
+    Environment: "environment",
+    Extensions: "extensions",
     DataSet: "data_set",
+    Coco: "coco",
 }

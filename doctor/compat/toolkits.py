@@ -11,10 +11,21 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from doctor.compat import About
+
 if TYPE_CHECKING:
     from doctor.facts import Capability, Version
 
 AS_OF = "2026-11"
+ABOUT = About(
+    "the host compilers and GPU architectures of each nvcc",
+    AS_OF,
+    (
+        "verified-file: crt/host_config.h and ptxas --help of each release from 11.7 on",
+        "secondary: spack, nixpkgs, torch, meson and clang where they agree",
+        "GCC minima: the installation guides",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

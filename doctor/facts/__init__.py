@@ -18,10 +18,35 @@ from doctor.facts.build import (
     Toolkits,
 )
 from doctor.facts.container import CdiSpec, Docker, GpuContainers, Inside, Podman
-from doctor.facts.data import DataSet
-from doctor.facts.driver import Driver, DriverLibraries, Gpu, Gpus, KernelModule, PciGpu, PciGpus
+from doctor.facts.data import Coco, DataSet, Infos, Tables
+from doctor.facts.driver import (
+    ComputeMode,
+    CudaVariables,
+    Disagreement,
+    Disagreements,
+    Driver,
+    DriverLibraries,
+    Gpu,
+    Gpus,
+    LibraryFile,
+    LibraryFiles,
+    num_gpus,
+)
+from doctor.facts.extension import Extension, Extensions
+from doctor.facts.kernel import (
+    Dkms,
+    DkmsBuild,
+    Fabric,
+    Flavour,
+    KernelModule,
+    ModuleFile,
+    ModulePolicy,
+    PciGpu,
+    PciGpus,
+    Wsl,
+)
 from doctor.facts.network import IndexAnswer, Network
-from doctor.facts.python import Packages, Python, Pythons, Torch
+from doctor.facts.python import Copy, Environment, Packages, Python, Pythons, Torch, TorchFiles
 from doctor.facts.system import Cpu, Disk, Memory, OpenFiles, Place, Places, System
 
 __all__ = (
@@ -30,24 +55,42 @@ __all__ = (
     "BuildVariables",
     "Capability",
     "CdiSpec",
+    "Coco",
     "Compilers",
+    "ComputeMode",
+    "Copy",
     "Cpu",
     "CudaHome",
+    "CudaVariables",
     "CxxRuntime",
     "CxxRuntimes",
     "DataSet",
+    "Disagreement",
+    "Disagreements",
     "Disk",
+    "Dkms",
+    "DkmsBuild",
     "Docker",
     "Driver",
     "DriverLibraries",
+    "Environment",
+    "Extension",
+    "Extensions",
+    "Fabric",
+    "Flavour",
     "Gpu",
     "GpuContainers",
     "Gpus",
     "HostCompiler",
     "IndexAnswer",
+    "Infos",
     "Inside",
     "KernelModule",
+    "LibraryFile",
+    "LibraryFiles",
     "Memory",
+    "ModuleFile",
+    "ModulePolicy",
     "Network",
     "OpenFiles",
     "Packages",
@@ -59,13 +102,17 @@ __all__ = (
     "Python",
     "Pythons",
     "System",
+    "Tables",
     "Toolkit",
     "ToolkitFolder",
     "ToolkitKind",
     "Toolkits",
     "Torch",
+    "TorchFiles",
     "Unknown",
     "Version",
+    "Wsl",
     "dotted",
     "dotted_driver",
+    "num_gpus",
 )

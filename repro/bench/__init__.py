@@ -1,1 +1,1 @@
-"""Benchmarks: ratios against a named baseline, both measured in one process. Nothing here decides a test."""
+"""Benchmarks: ratios against a named baseline, both measured in turn. Nothing here decides a test."""
