@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from doctor.advise import Advice
     from doctor.diagnose import Diagnosis
     from doctor.finding import Goal, Rule
+    from doctor.fix import Plan
     from doctor.record import Replay
 
 HEALTHY, WARNINGS, PROBLEMS, COULD_NOT_LOOK = 0, 1, 2, 3
@@ -110,10 +111,12 @@ def _judge(options: argparse.Namespace) -> int:
     if options.what == "stack":
         return _print_stack(told.advice, options)
     if options.fix:
-        mended = _mend(told.diagnosis, options)
-        if mended is not None:
-            return mended
-        told = _consulted(options)
+        made = plan(told.diagnosis, own_environment(LiveHost()), HOME)
+        if options.dry_run:
+            return _print_plan(made, told.diagnosis, options)
+        if not _mend(made, options):
+            return PROBLEMS
+        told = _consulted(options) if made.steps else told
     return _print_told(told, options)
 
 
@@ -221,22 +224,23 @@ def _diff(options: argparse.Namespace) -> int:
     return code
 
 
-def _mend(diagnosis: Diagnosis, options: argparse.Namespace) -> int | None:
-    """Mend bevready's own environment. None: look again; else the exit code."""
-    made = plan(diagnosis, own_environment(LiveHost()), HOME)
-    if options.dry_run:
-        if options.json:
-            _print(render.plan_as_json(made, language=options.lang))
-        else:
-            _print_lines(render.plan(made, language=options.lang))
-        return exit_code(diagnosis, strict=options.strict)
+def _print_plan(made: Plan, diagnosis: Diagnosis, options: argparse.Namespace) -> int:
+    """Print what `--fix` would run; return the exit code of the diagnosis."""
+    if options.json:
+        _print(render.plan_as_json(made, language=options.lang))
+    else:
+        _print_lines(render.plan(made, language=options.lang))
+    return exit_code(diagnosis, strict=options.strict)
+
+
+def _mend(made: Plan, options: argparse.Namespace) -> bool:
+    """Mend bevready's own environment, in sight; return whether every step went well."""
     for _, line in render.plan(made, language=options.lang):
         print(line, file=sys.stderr)  # noqa: T201 — this is the menu
     failed = mend(made, lambda line: _complain(say("running {command}", command=line), options))
-    if failed is None:
-        return None
-    _complain(say("{code}: the repair failed: {command}", code=failed.code, command=str(failed)), options)
-    return PROBLEMS
+    if failed is not None:
+        _complain(say("{code}: the repair failed: {command}", code=failed.code, command=str(failed)), options)
+    return failed is None
 
 
 def _side(name: str, options: argparse.Namespace) -> Replay:

@@ -29,27 +29,32 @@ class WordingError(TypeError):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The templates that a rule's findings are made of, the severities they may have, and texts made at run time."""
+    """The templates that a rule's findings are made of, the severities they may have, and texts made at run time.
+
+    `by_goal` are the expressions that choose a severity by the goal, as they stand in the source.
+    """
 
     saw: tuple[str, ...] = ()
     expected: tuple[str, ...] = ()
     fix: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
     built: tuple[str, ...] = ()
+    by_goal: tuple[str, ...] = ()
 
 
 def wording(rule: Rule) -> Wording:
     """Return what the rule can say. Raises WordingError for a text that cannot be found."""
     built: list[str] = []
     source = _Source(rule.check, rule.code, built)
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    parts: dict[str, list[str]] = {part: [] for part in (*PARTS, "by goal")}
     for inside, call in source.findings():
         given = {word.arg: word.value for word in call.keywords if word.arg}
         given.setdefault("severity", ast.Constant("problem"))
         for part in PARTS:
             parts[part] += inside.texts(given[part]) if part in given else []
+        parts["by goal"] += [told for told in inside.sources(given["severity"]) if "goal" in told]
     saw, expected, fix, severities = (tuple(dict.fromkeys(parts[part])) for part in PARTS)
-    return Wording(saw, expected, fix, severities, tuple(dict.fromkeys(built)))
+    return Wording(saw, expected, fix, severities, tuple(dict.fromkeys(built)), tuple(dict.fromkeys(parts["by goal"])))
 
 
 @dataclass(slots=True)
@@ -114,6 +119,11 @@ class _Source:
         if helper is None:
             raise WordingError(f"{self.code}: {ast.unparse(node)} is not a text that is known before the rule runs")
         return [text for value in helper.returned() for text in helper.texts(value)]
+
+    def sources(self, node: ast.expr) -> list[str]:
+        """Return the expression as written, or those that its name stands for."""
+        values = [value for name, value in _assignments(self.tree) if isinstance(node, ast.Name) and name == node.id]
+        return [ast.unparse(value) for value in values or [node]]
 
     def returned(self) -> list[ast.expr]:
         """Return what the function can return, in the order of its lines."""

@@ -8,7 +8,7 @@ from doctor.finding import Goal
 from doctor.machine import FIELD_OF_FACT
 from doctor.render.document import SCHEMA_VERSION, dumps
 from doctor.stacks import Stacks
-from doctor.wording import Wording, WordingError, wording
+from doctor.wording import VALUE, Wording, WordingError, wording
 from doctor.words import catalogue, translate
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def rule_row(rule: Rule, *, language: str = "en") -> dict[str, Any]:
         "uses": [FIELD_OF_FACT[fact] for name, fact in needed if name in rule.admits_unknown],
         "depends_on_goal": any(fact is Goal for _, fact in rule.needs),
         "severities": list(told.severities),
+        "severity_by_goal": list(told.by_goal),
         "saw": [translate(text, words) for text in told.saw],
         "expected": [translate(text, words) for text in told.expected],
         "fix": [translate(text, words) for text in told.fix],
@@ -72,23 +73,23 @@ def rules_as_json(rules: Sequence[Rule], *, language: str = "en") -> str:
 def rule_page(rule: Rule, *, language: str = "en") -> str:
     """Return one rule in full, as text."""
     row, words = rule_row(rule, language=language), catalogue(language)
+    severities = " / ".join(translate(text, words) for text in row["severities"])
     goal = translate("it depends on the goal (--for)", words) if row["depends_on_goal"] else ""
-    severities = [translate(text, words) for text in row["severities"]]
     parts = (
         ("healthy", [row["healthy"]]),
         ("why it matters", [row["doc"]]),
         ("category", [row["category"]]),
         ("facts it needs", row["needs"]),
         ("facts it uses where known", row["uses"]),
-        ("severity", [" / ".join([*severities, *([goal] if goal else [])])]),
+        ("severity", [severities, *([goal] if goal else []), *row["severity_by_goal"]]),
         ("what it may see", row["saw"]),
         ("what it expects", row["expected"]),
         ("what to do", row["fix"]),
     )
-    blocks = [(title, texts) for title, texts in parts if any(texts)]
+    blocks = [(title, texts) for title, texts in parts if set(texts) - {"", VALUE}]
     lines = [row["code"]]
     for title, texts in blocks:
-        lines += ["", translate(title, words), *(f"  {text}" for text in texts)]
+        lines += ["", translate(title, words), *(f"  {text}" for text in texts if text not in {"", VALUE})]
     return "\n".join(lines)
 
 

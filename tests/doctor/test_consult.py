@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from doctor.consult import Consultation, UsageError, consult, goal_named, question_here
+from doctor import consult as consult_room
+from doctor.consult import (
+    Consultation,
+    UsageError,
+    consult,
+    goal_named,
+    question_here,
+    replay_of_this_machine,
+)
 from doctor.finding import Goal
 from doctor.probes import Question
 from doctor.record import Replay
@@ -96,6 +104,23 @@ def test_an_extension_that_is_no_file(tmp_path: Path) -> None:
     assert question_here(LiveHost(), extensions=[str(extension)]).extensions == (str(extension),)
     with pytest.raises(UsageError, match=r"--extension .*missing\.so: not a file that can be read"):
         question_here(LiveHost(), extensions=[str(tmp_path / "missing.so")])
+
+
+def test_the_data_set_of_the_checkout_is_looked_at_where_no_other_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consult_room, "HOME", tmp_path)
+    assert question_here(LiveHost()).dataroot == ""
+    (tmp_path / "data" / "nuscenes").mkdir(parents=True)
+    assert question_here(LiveHost()).dataroot == str(tmp_path / "data" / "nuscenes")
+    assert question_here(LiveHost(), dataroot="/elsewhere").dataroot == "/elsewhere"
+
+
+def test_this_machine_as_a_recording_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_HOME", "/home/grace/cuda")
+    replay = replay_of_this_machine(dataroot="/home/grace/nuscenes")
+    assert replay.variable("CUDA_HOME") == "/home/other/cuda"
+    assert replay.subject().dataroot == "/home/other/nuscenes"
 
 
 def test_a_recipe_without_a_name_is_no_goal() -> None:

@@ -148,6 +148,17 @@ def test_making_it_again_replaces_every_other_repair(environment: Path) -> None:
     ]
 
 
+def test_making_it_again_is_left_to_the_bootstrap(environment: Path, tmp_path: Path) -> None:
+    bootstrap = tmp_path / "bevready"
+    bootstrap.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n', encoding="utf-8")
+    bootstrap.chmod(0o755)
+    pair = asks_for("later", repair=(("recreate",),))
+    made = plan(judged(environment / "bin" / "python", pair), environment, tmp_path)
+    assert mend(made, lambda _: None) is None
+    assert (tmp_path / "asked").read_text("utf-8") == "--list\n"
+    assert sorted(path.name for path in environment.iterdir()) == [".bevready-partial", "bin", "pyvenv.cfg"]
+
+
 def test_an_environment_that_bevready_did_not_make_is_not_made_again(environment: Path) -> None:
     (environment / ".bevready").unlink()
     assert words_of(environment, asks_for("later", repair=(("recreate",),))) == []

@@ -83,14 +83,18 @@ def test_the_generation_of_mmdet3d_1_1(tmp_path: Path) -> None:
     assert (told["generation"], told["count"], told["version"]) == ("data_list", 1, "v1.0-mini")
 
 
-def test_a_large_file_is_judged_by_its_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write(tmp_path / "a.pkl", infos(400))
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("version", ["v1.0-mini", "v1.0-trainval", "v1.0-test"])
+def test_a_large_file_is_judged_by_its_ends(
+    protocol: int, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.pkl", infos(400) | {"metadata": {"version": version}}, protocol)
     whole = infos_facts.facts_of(str(path))
     monkeypatch.setattr(infos_facts, "WHOLE", path.stat().st_size - 1)
     monkeypatch.setattr(infos_facts, "HEAD", path.stat().st_size // 2)
     assert infos_facts.facts_of(str(path)) == whole | {"count": None}
     monkeypatch.setattr(infos_facts, "HEAD", 4000)
-    assert infos_facts.facts_of(str(path))["version"] == "v1.0-mini"
+    assert infos_facts.facts_of(str(path))["version"] == version
 
 
 class Command:

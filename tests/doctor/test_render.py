@@ -30,7 +30,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_a_finding_on_the_terminal_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed(capsys, *NESTED, "--only", "DAT01,DAT05,DAT16", "--lang", "zh").splitlines()
-    assert lines[0] == "doctor · 环境栈 cu130 · 目标 recipe:bevformer_tiny · 3 项检查"
+    assert lines[0] == "doctor · 版本组合 cu130 · 目标 recipe:bevformer_tiny · 3 项检查"
     assert lines[-10:] == [
         "  已知  /data/nuscenes：v1.0-mini",
         "  通过  DAT01  数据集文件夹中有 nuScenes 数据表",
@@ -40,7 +40,7 @@ def test_a_finding_on_the_terminal_in_chinese(capsys: pytest.CaptureFixture[str]
         "        操作   mv /data/nuscenes/can_bus/can_bus/* /data/nuscenes/can_bus/",
         "  跳过  DAT16  该文件夹不是 COCO",
         "1 个问题。",
-        "环境栈：cu130（torch 2.11.0），适用于 1 块显卡",
+        "版本组合：cu130（torch 2.11.0），用于 1 块显卡",
         "下一步：./bevready repro --recipe bevformer_tiny --data synth --smoke",
     ]
 
@@ -136,7 +136,7 @@ def test_what_a_recipe_lacks_is_said_before_what_to_type() -> None:
 
 def test_the_stack_is_the_same_word_in_every_language(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "stack", *HEALTHY, "--lang", "zh") == "cu130\n"
-    assert json.loads(printed(capsys, "stack", *HEALTHY, "--lang", "zh", "--json"))["why"] == "适用于 1 块显卡"
+    assert json.loads(printed(capsys, "stack", *HEALTHY, "--lang", "zh", "--json"))["why"] == "用于 1 块显卡"
 
 
 def test_the_list_in_chinese(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +154,10 @@ def test_the_page_of_a_rule(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         "category\n  can-bus-missing",
         "facts it needs\n  data_set",
-        "severity\n  problem / warning / it depends on the goal (--for)",
+        (
+            "severity\n  problem / warning\n  it depends on the goal (--for)\n"
+            "  'problem' if goal.kind == 'recipe' else 'warning'"
+        ),
         "what it may see\n  the CAN bus lies in {place}",
         "what it expects\n  {path}/can_bus/scene-0001_pose.json and so on",
         "what to do\n  mv {path}/can_bus/can_bus/* {path}/can_bus/\n  ln -s {place} {path}/can_bus\n",

@@ -31,6 +31,7 @@ _COMMANDS = """
 sudo ./bevready pip python3 nvidia-smi ls echo export ldconfig g++ gcc nvcc mv rm ln cd docker wsl conda uv source unset
 git df mount unzip tar ldd mkdir cat find journalctl grep sysctl modprobe lsmod dmesg apt apt-mark mokutil lspci test
 cuobjdump nm strings c++ clang++ env du free ulimit curl ps kill bash sh which readlink chmod id getconf invoke printf
+podman apptainer crictl nerdctl
 """
 COMMANDS = frozenset(_COMMANDS.split())
 PROSE = re.compile(r"(?<![^\s(])(or|a|the|that|which|then)(?!\S)")  # words that no command is made of
@@ -47,11 +48,12 @@ def has_words(text: str) -> bool:
 
 
 def is_command(text: str) -> bool:
-    """A line to paste: it starts with a program or an assignment, without a # or the words of a sentence."""
+    """A line to paste: it starts with a program or an assignment, and has no words but names behind a #."""
     program = re.split(r"[ ;]", text, maxsplit=1)[0] in COMMANDS or re.match(
         r"[A-Z_]+=\S* |\{[a-z_]+\} (-m |install |uninstall )", text
     )
-    return bool(program) and " # " not in text and not PROSE.search(text)
+    remark = text.partition(" # ")[2]
+    return bool(program) and not re.search(r"(?<!\w)[a-z]{2,}(?!\w)", remark) and not PROSE.search(text)
 
 
 def is_to_be_said(text: str) -> bool:

@@ -1,6 +1,6 @@
 """Messages of the kernel module: absent, not built, not signed, or kept out by nouveau."""
 
-from doctor.logs.signature import ROOT, Signature
+from doctor.logs.signature import ROOT, SYMPTOM, Signature
 
 REBUILD = "sudo apt install linux-headers-$(uname -r) && sudo dkms autoinstall && sudo modprobe nvidia"
 ENROL = (

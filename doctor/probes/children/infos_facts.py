@@ -17,13 +17,13 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-WHOLE = 32 << 20
+WHOLE = 12 << 20  # mini has about 6 MiB, trainval hundreds
 HEAD, TAIL = 1 << 20, 1 << 12
 MEMORY = 2 << 30
 CARS = 200
 BOX = 7
 GENERATIONS = ("infos", "data_list")
-VERSION = re.compile(rb"version.{0,16}?(v1\.0-[a-z]{3,12})", re.DOTALL)
+VERSION = re.compile(rb"version.{0,16}?(v1\.0-(?:trainval|mini|test))", re.DOTALL)
 
 
 class Array:
