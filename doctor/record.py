@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doctor.redact import Names, own_names, redact_all, redact_variable
-from doctor.shell import DEFAULT_TIMEOUT_S, SILENT, Access, Host, Output, silence
+from doctor.shell import DEFAULT_TIMEOUT_S, Access, Host, Output
 from doctor.words import say
 
 SCHEMA_VERSION = 1
@@ -275,8 +275,8 @@ class Replay:
         if not isinstance(row, dict):
             return Output(None, problem=f"{program} cannot be started: it was not there")
         code = row.get("code")
-        if SILENT in str(row.get("problem")):
-            return silence(str(row["problem"]))
+        if "gave no answer" in str(row.get("problem")):
+            return Output.silent(str(row["problem"]))
         words = _joined(row.get("out")), _joined(row.get("err")), str(row.get("problem") or "")
         return Output(code if isinstance(code, int) else None, *words)
 

@@ -30,7 +30,6 @@ MAX_TEXT = 1 << 20  # no file or output that a probe reads is longer; a hostile 
 DEFAULT_TIMEOUT_S = 4.0
 STDERR = 2
 PIECE = 1 << 12
-SILENT = "gave no answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,14 @@ class Output:
     out: str = ""
     err: str = ""
     problem: str = ""
+
+    @classmethod
+    def silent(cls, problem: str) -> Output:
+        """Return the answer of a program that did not answer, and let the probe's watch know."""
+        watch = WATCH.get()
+        if watch:
+            watch.silences.append(problem)
+        return cls(None, problem=problem)
 
 
 @dataclass(slots=True)
@@ -140,8 +147,8 @@ class LiveHost:
             output = _run(words, timeout_s)
             if output:
                 return output
-            problem = self._silent[program] = f"{name} {SILENT} in {round(timeout_s, 1):g} s"
-        return silence(problem)
+            problem = self._silent[program] = f"{name} gave no answer in {round(timeout_s, 1):g} s"
+        return Output.silent(problem)
 
     def which(self, program: str) -> str | None:
         """Return the path of a program on PATH; for a shim of pyenv, which takes long to start, what it stands for."""
@@ -247,12 +254,15 @@ def run_in_sight(words: Sequence[str], variables: Mapping[str, str], without: Co
     return done.returncode
 
 
-def silence(problem: str) -> Output:
-    """Return the answer of a program that did not answer, and let the probe's watch know."""
-    watch = WATCH.get()
-    if watch:
-        watch.silences.append(problem)
-    return Output(None, problem=problem)
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process group. A process in an uninterruptible wait (a lost GPU) is left behind, not waited for."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
 
 
 def _run(words: tuple[str, ...], timeout_s: float) -> Output | None:
@@ -275,17 +285,6 @@ def _run(words: tuple[str, ...], timeout_s: float) -> Output | None:
         _kill(process)
         return None if ended is None else Output(ended, _text(late.stdout or b""), _text(late.stderr or b""))
     return Output(process.returncode, _text(out), _text(err))
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process group. A process in an uninterruptible wait (a lost GPU) is left behind, not waited for."""
-    with suppress(OSError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=0.5)
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
 
 
 def _text(data: bytes) -> str:

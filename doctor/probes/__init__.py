@@ -115,17 +115,6 @@ def gather(probes: tuple[tuple[tuple[str, ...], Probe], ...], patience_s: float)
     return {name: found.get(name, late) for names, _ in probes for name in names}
 
 
-def _run(names: tuple[str, ...], probe: Probe, found: dict[str, Any], patience_s: float) -> None:
-    watch = shell.Watch(time.monotonic() + patience_s - min(0.1 * patience_s, TIME_TO_END_S))
-    shell.WATCH.set(watch)
-    try:
-        facts = probe()
-    except Exception as why:  # noqa: BLE001 — a probe's crash is a fact about this machine, not the end of the look
-        words = say("the probe crashed: {kind}: {why}", kind=type(why).__name__, why=str(why))
-        facts = (Unknown(words, looked=False),) * len(names)
-    found.update(zip(names, _candid(facts, watch), strict=True))
-
-
 def _candid(facts: tuple[object, ...], watch: shell.Watch) -> tuple[object, ...]:
     """Say of a fact that is missing after a program's silence that it could not be looked at, unless the probe did."""
     missing = [fact for fact in facts if isinstance(fact, Unknown)]
@@ -133,3 +122,14 @@ def _candid(facts: tuple[object, ...], watch: shell.Watch) -> tuple[object, ...]
         return facts
     silence = Unknown(watch.silences[0], looked=False)
     return tuple(silence if isinstance(fact, Unknown) else fact for fact in facts)
+
+
+def _run(names: tuple[str, ...], probe: Probe, found: dict[str, Any], patience_s: float) -> None:
+    watch = shell.Watch(time.monotonic() + patience_s - min(0.1 * patience_s, TIME_TO_END_S))
+    shell.WATCH.set(watch)
+    try:
+        facts = _candid(probe(), watch)
+    except Exception as why:  # noqa: BLE001 — a probe's crash is a fact about this machine, not the end of the look
+        words = say("the probe crashed: {kind}: {why}", kind=type(why).__name__, why=str(why))
+        facts = (Unknown(words, looked=False),) * len(names)
+    found.update(zip(names, facts, strict=True))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = ROOT / "tests" / "fixtures" / "machines"
 JUDGES = ("doctor/rules/*.py", "doctor/compat/*.py", "doctor/advise.py")
-PLAIN_TESTS = ("test_rules*.py", "test_advise.py", "test_compat*.py")
+PLAIN_TESTS = ("test_rules*.py", "test_advise*.py", "test_compat*.py")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pytest
 from doctor.facts import Unknown
 from doctor.probes import gather
 from doctor.record import Replay
-from doctor.shell import WATCH, LiveHost, Output, Watch, silence
+from doctor.shell import WATCH, LiveHost, Output, Watch
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_S = 6.0
@@ -136,7 +136,7 @@ def asked(*facts: object, silences: tuple[str, ...]) -> tuple[object, ...]:
 
     def probe() -> tuple[object, ...]:
         for words in silences:
-            silence(words)
+            Output.silent(words)
         return facts
 
     return tuple(gather(((("driver", "gpus"), probe),), patience_s=5).values())

@@ -7,12 +7,10 @@ of which nothing is known but the facts given.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from doctor.compat.toolkits import toolkit_row
-from doctor.diagnose import Skip, diagnose
 from doctor.facts import (
     GIB,
     CudaHome,
@@ -32,33 +30,19 @@ from doctor.facts import (
     System,
     Toolkit,
     Torch,
-    Unknown,
 )
-from doctor.finding import Finding, Goal
-from doctor.machine import FIELD_OF_FACT, Machine
-from doctor.rules import ALL_RULES
-from doctor.stacks import Stacks, read_stacks
+from doctor.finding import Goal
+from doctor.stacks import Stacks
+from tests.doctor.asking import HEALTHY, STACKS, judged
 
-STACKS = read_stacks(Path(__file__).resolve().parents[2] / "env")
 NEWEST, *_, OLDEST = STACKS.known
-HEALTHY = Finding(saw="nothing amiss", fix=(), severity="note", confidence="guess")
-RUN, BUILD = Goal("run"), Goal("build-ext")
+BUILD = Goal("build-ext")
 UBUNTU = System(kernel="6.8.0-45-generic", machine="x86_64", distribution="Ubuntu 22.04.5 LTS")
 LOADED = KernelModule(loaded=(580, 95, 5))
 ANSWERS = Driver(version=(580, 95, 5), cuda=(13, 0), source="NVML")
 CU128 = Torch(version="2.9.1+cu128", cuda=(12, 8))
 RTX_5090 = Gpus((Gpu("NVIDIA GeForce RTX 5090", (12, 0)),))
 NO_LIBRARY = DriverLibraries(nvml_code=None, cuda_code=None)
-
-
-def judged(code: str, *facts: object, goal: Goal = RUN, stacks: Stacks = STACKS) -> Finding:
-    """Return what the rule `code` says where only these facts are known."""
-    known: dict[str, object] = dict.fromkeys(FIELD_OF_FACT.values(), Unknown("not said in this test"))
-    known |= {FIELD_OF_FACT[type(fact)]: fact for fact in facts}
-    rule = next(rule for rule in ALL_RULES if rule.code == code)
-    answer = diagnose(Machine(**known), (rule,), goal=goal, stacks=stacks).verdicts[0].answer  # type: ignore[arg-type]
-    assert not isinstance(answer, Skip), answer
-    return answer or HEALTHY
 
 
 class TestSeverities:
