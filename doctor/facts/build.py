@@ -132,14 +132,13 @@ class BuildTools:
 class BuildVariables:
     """Variables that steer a build: the GPUs to build for, how many jobs, and where headers and libraries come from.
 
-    `headers` holds (variable, folder) pairs with CUDA headers. Of LD_LIBRARY_PATH, `stubs` are folders with a stand-in
-    libcuda that only links, `linkers` those with NVIDIA's linker library, and the CUDA release that it belongs to.
+    `headers` holds (variable, folder) pairs with CUDA headers, `linkers` the folders of LD_LIBRARY_PATH with NVIDIA's
+    linker library, and the CUDA release that it belongs to.
     """
 
     arch_list: str = ""
     max_jobs: str = ""
     headers: tuple[tuple[str, str], ...] = ()
-    stubs: tuple[str, ...] = ()
     linkers: tuple[tuple[str, Version], ...] = ()
 
     def __str__(self) -> str:

@@ -102,7 +102,6 @@ def probe_build_tools(host: Host, python: str, *, thorough: bool) -> BuildTools:
 def probe_build_variables(host: Host) -> BuildVariables:
     """Read the variables that steer a build, and what lies in the folders they name."""
     headers = [(name, folder) for name in HEADER_VARIABLES for folder in _folders(host, name)]
-    libraries = _folders(host, "LD_LIBRARY_PATH")
     return BuildVariables(
         arch_list=host.variable("TORCH_CUDA_ARCH_LIST").strip(),
         max_jobs=host.variable("MAX_JOBS").strip(),
@@ -111,12 +110,7 @@ def probe_build_variables(host: Host) -> BuildVariables:
             for name, folder in headers
             if host.access(f"{folder}/cuda_runtime.h").exists
         ),
-        stubs=tuple(
-            folder
-            for folder in libraries
-            if PurePosixPath(folder).name == "stubs" and host.access(f"{folder}/libcuda.so.1").exists
-        ),
-        linkers=tuple(_linkers(host, libraries)),
+        linkers=tuple(_linkers(host, _folders(host, "LD_LIBRARY_PATH"))),
     )
 
 

@@ -79,24 +79,7 @@ def blind_build_is_told(
     )
 
 
-@rule("CUD15", "LD_LIBRARY_PATH leads to the driver's libcuda", category="driver")
-def no_stub_is_loaded(variables: BuildVariables) -> Finding | None:
-    """The libcuda in a toolkit's stubs folder only links: a program that loads it finds no driver (error 34)."""
-    if not variables.stubs:
-        return None
-    return Finding(
-        saw=say(
-            "LD_LIBRARY_PATH has {folder}, whose libcuda.so.1 is a stand-in for linking", folder=variables.stubs[0]
-        ),
-        expected="stubs in LIBRARY_PATH only",
-        fix=(
-            "export LD_LIBRARY_PATH=$(printf %s \"$LD_LIBRARY_PATH\" | tr : '\\n' | grep -v /stubs | paste -sd:)",
-            "and take it out of ~/.bashrc or the Dockerfile",
-        ),
-    )
-
-
-@rule("CUD16", "no older CUDA library comes before PyTorch's own", category="toolkit-torch-mismatch")
+@rule("CUD15", "no older CUDA library comes before PyTorch's own", category="toolkit-torch-mismatch")
 def own_libraries_come_first(variables: BuildVariables, torch: Torch) -> Finding | None:
     """`undefined symbol: __nvJitLinkComplete_12_4`: LD_LIBRARY_PATH goes before the libraries in PyTorch's wheels."""
     cuda = torch.cuda
@@ -126,6 +109,5 @@ RULES = (
     arch_list_covers_gpus,
     nvcc_knows_arch_list,
     blind_build_is_told,
-    no_stub_is_loaded,
     own_libraries_come_first,
 )
