@@ -143,7 +143,8 @@ def _driver(answers: list[Answer], nothing: Unknown) -> Driver | Unknown:
     ranked = sorted(answers, key=lambda answer: TRUST.index(answer.source))
     named = [answer.version for answer in ranked] + [answer.library for answer in answered]
     version = next((version for version in named if version), None)
-    cuda = next((answer.cuda for answer in answers if answer.cuda), None)
+    used = [answer.cuda for answer in answered if answer.source == "libcuda"]  # what programs get, compat or not
+    cuda = next((cuda for cuda in (*used, *(answer.cuda for answer in answers)) if cuda), None)
     if version is None:
         return Unknown(f"{answered[0].source} answers but names no driver version", looked=False)
     return Driver(version=version, cuda=cuda, source=answered[0].source)

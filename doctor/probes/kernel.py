@@ -103,7 +103,7 @@ def _dkms(host: Host, kernel: str, *, absent: bool) -> Dkms | Unknown:
     told = parse_dkms_status(host.run("dkms", "status").out)
     newest = builds[-1]
     log = host.read(f"{DKMS_FOLDER}/{newest.module}/{newest.version}/build/make.log") or ""
-    error = parse_make_log(log) if kernel in log or not log else ""
+    error = parse_make_log(log) if kernel in log else ""
     return Dkms(builds=told or builds, headers=headers, error=error)
 
 
@@ -113,7 +113,7 @@ def _dkms_folders(host: Host) -> tuple[DkmsBuild, ...]:
     for module in host.listing(DKMS_FOLDER):
         if module.startswith("nvidia") and not module.startswith("nvidia-fs"):
             for version in host.listing(f"{DKMS_FOLDER}/{module}"):
-                if find_version(version) and version[0].isdigit():
+                if version[:1].isdigit():
                     names = host.listing(f"{DKMS_FOLDER}/{module}/{version}")
                     kernels = [name for name in names if re.match(r"[0-9]+\.[0-9]+", name)]
                     builds += [DkmsBuild(module, version, name, "built") for name in kernels]

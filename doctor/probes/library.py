@@ -6,12 +6,19 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from doctor.facts import CudaVariables, LibraryFile, LibraryFiles, Unknown, Version, Wsl
-from doctor.versions import find_version
+from doctor.versions import find_version, parse_version
 
 if TYPE_CHECKING:
     from doctor.shell import Host
 
-FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+FOLDERS = (
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu/nvidia/current",  # Debian
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/usr/local/lib",
+)
 JOB_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
 WSL_FOLDER = "/usr/lib/wsl/lib"
 
@@ -28,7 +35,7 @@ def parse_wsl_kernel(text: str) -> tuple[Literal[1, 2], Version] | None:
     if "microsoft" not in text.lower() or version is None:
         return None
     first = re.search(r"-Microsoft\b", text) is not None and "WSL2" not in text
-    return 1 if first else 2, find_version(version[0]) or ()
+    return 1 if first else 2, parse_version(version[0])
 
 
 def probe_library_files(host: Host) -> LibraryFiles | Unknown:

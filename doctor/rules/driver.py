@@ -224,12 +224,20 @@ def one_version_is_installed(files: LibraryFiles, system: System) -> Finding | N
 
 @rule("DRV20", "the sources about the driver agree", category="driver")
 def sources_agree(
-    disagreements: Disagreements, gpus: Gpus | Unknown, system: System, variables: CudaVariables
+    *,
+    disagreements: Disagreements,
+    gpus: Gpus | Unknown,
+    libraries: DriverLibraries | Unknown,
+    system: System,
+    variables: CudaVariables,
 ) -> Finding | None:
     """NVML, libcuda, nvidia-smi and the kernel should tell one story; where they do not, parts of two drivers mix."""
     confined = system.container or variables.in_job  # the kernel lists the GPUs of others too
     lost = isinstance(gpus, Gpus) and gpus.lost  # DRV27 says it better
-    found = [one for one in disagreements.found if not ((confined or lost) and one.what in ABOUT_GPUS)]
+    explained = ABOUT_GPUS if confined or lost else set()
+    if isinstance(libraries, DriverLibraries) and libraries.is_compat:
+        explained = explained | {"newest CUDA"}  # that is what forward compatibility is for
+    found = [one for one in disagreements.found if one.what not in explained]
     if not found:
         return None
     first = found[0]

@@ -22,6 +22,7 @@ BLACKLIST_NOUVEAU = (
 ENROL = "sudo mokutil --import /var/lib/shim-signed/mok/MOK.der # then reboot and enrol the key in the blue screen"
 KIND = {"open": "the open kernel module", "proprietary": "the proprietary kernel module"}
 OF_RED_HAT = ("Red Hat", "Rocky", "AlmaLinux", "CentOS", "Fedora", "Oracle", "Amazon")
+ENROL_DKMS = "sudo mokutil --import /var/lib/dkms/mok.pub # then reboot and enrol the key in the blue screen"
 OLDER_COMPILER = "unrecognized command"  # the kernel was built by a newer GCC than the one that builds the module
 
 
@@ -91,7 +92,7 @@ def secure_boot_lets_it_in(
         expected="a module signed with an enrolled key",
         fix=(
             "sudo modprobe nvidia # 'Key was rejected by service' confirms it",
-            *_how_to_sign(file),
+            *_how_to_sign(file, system),
             "or switch Secure Boot off in the firmware",
         ),
         confidence="sure" if isinstance(file, ModuleFile) and file.signed is False else "likely",
@@ -165,7 +166,7 @@ def lockdown_lets_it_in(module: KernelModule, system: System, policy: ModulePoli
         expected="a signed module, or a kernel that does not demand one",
         fix=(
             "sudo modprobe nvidia; sudo dmesg | grep -i -E 'lockdown|signature|rejected' | tail",
-            *_how_to_sign(file),
+            *_how_to_sign(file, system),
             "or take lockdown= and module.sig_enforce out of the kernel's command line",
         ),
         confidence="guess" if file.signed else "likely" if file.signed is None else "sure",
@@ -259,7 +260,9 @@ def _signature(file: ModuleFile | Unknown) -> str:
     return "signed; whether the key is enrolled, only mokutil can say"
 
 
-def _how_to_sign(file: ModuleFile | Unknown) -> tuple[str, ...]:
+def _how_to_sign(file: ModuleFile | Unknown, system: System) -> tuple[str, ...]:
+    if system.distribution.startswith(OF_RED_HAT):
+        return ("sudo dkms autoinstall # DKMS signs with a key of its own", ENROL_DKMS)
     if isinstance(file, ModuleFile) and file.signed is False:
         branch = file.version[0] if file.version else drivers.NEWEST_BRANCH
         return (

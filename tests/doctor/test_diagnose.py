@@ -102,7 +102,7 @@ def test_every_category_is_one_of_the_published_slugs() -> None:
         "host-compiler-too-new host-compiler-too-old gpu-arch-unsupported ext-abi-mismatch "
         "torch-cpu-only-build python-version dependency-pin build-tool network-mirror "
         "docker-gpu-runtime shared-memory-docker dataset-layout can-bus-missing glibc-or-libstdcxx wsl cuda-oom other "
-        "ext-missing-or-cpu-only mm-stack-version-mismatch header-removed-in-torch"
+        "ext-missing-or-cpu-only mm-stack-version-mismatch header-removed-in-torch data-converter-import"
     )
     assert {known.category for known in ALL_RULES} <= set(slugs.split())
 

@@ -282,9 +282,9 @@ class TestTheChild:
         assert [(found.package, found.place) for found in extensions.found] == [("extension", "asked")]
 
 
-@pytest.mark.parametrize("script", sorted(CHILDREN.glob("*.py")), ids=lambda path: path.name)
-def test_the_scripts_for_other_interpreters_are_written_in_python_3_6(script: Path) -> None:
-    ast.parse(script.read_text(encoding="utf-8"), feature_version=(3, 6))
+@pytest.mark.parametrize("script", ["python_facts.py", "torch_facts.py"])
+def test_the_scripts_for_other_interpreters_are_written_in_python_3_6(script: str) -> None:
+    ast.parse((CHILDREN / script).read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
 def test_what_was_in_a_shared_object_survives_a_recording(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doctor.facts import DkmsBuild, Flavour, Gpu
-from doctor.probes.driver import parse_child, parse_proc_gpu
+from doctor.probes.driver import cuda_of, parse_child, parse_proc_gpu
 from doctor.probes.fabric import parse_active, parse_fabric_version
 from doctor.probes.kernel import parse_dkms_status, parse_lockdown, parse_make_log, parse_modinfo
 from doctor.probes.library import parse_library_name, parse_wsl_kernel
@@ -122,6 +122,20 @@ class TestSmiXml:
     def test_a_gpu_that_the_table_does_not_know_has_no_capability_to_tell(self) -> None:
         assert parse_smi_xml(SMI_XML.replace("20B510DE", "3FFF10DE"))[0] == ()
 
+    def test_a_gpu_without_a_name_takes_the_table_s(self) -> None:
+        text = SMI_XML.replace("<product_name>NVIDIA A100 80GB PCIe</product_name>", "<product_name></product_name>")
+        assert [gpu.name for gpu in parse_smi_xml(text)[0]] == ["A100 PCIe 80GB"]
+
+    def test_persistence_and_what_it_does_not_say(self) -> None:
+        off = SMI_XML.replace("<persistence_mode>Enabled", "<persistence_mode>Disabled")
+        assert [gpu.persistence for gpu in parse_smi_xml(off)[0]] == [False]
+        unable = SMI_XML.replace("<persistence_mode>Enabled", "<persistence_mode>N/A")
+        assert [gpu.persistence for gpu in parse_smi_xml(unable)[0]] == [None]
+
+    def test_a_gpu_inside_a_gpu_is_none(self) -> None:
+        text = SMI_XML.replace("<compute_mode>", "<gpu><product_name>x</product_name></gpu><compute_mode>")
+        assert len(parse_smi_xml(text)[0]) == 1
+
     def test_memory_that_is_not_told(self) -> None:
         text = SMI_XML.replace("81920 MiB", "N/A").replace("81362 MiB", "[Not Supported]")
         assert [(gpu.memory, gpu.free) for gpu in parse_smi_xml(text)[0]] == [(None, None)]
@@ -152,6 +166,13 @@ def test_the_model_in_proc() -> None:
     assert parse_proc_gpu(PROC_GPU) == "NVIDIA GeForce RTX 4090"
     assert parse_proc_gpu("Model: \t\t\nIRQ: 5\n") == ""
     assert parse_proc_gpu("IRQ: 5") == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "version"), [(999, None), (1000, (1, 0)), (999990, (999, 99)), (1000000, None), (13010, (13, 1))]
+)
+def test_the_bounds_of_what_a_driver_may_say_of_cuda(number: int, version: tuple[int, int] | None) -> None:
+    assert cuda_of(number) == version
 
 
 @pytest.mark.parametrize(
@@ -190,11 +211,19 @@ def test_dkms_of_both_releases() -> None:
         DkmsBuild("nvidia", "580.95.05", "6.8.0-60-generic", "installed"),
         DkmsBuild("nvidia", "580.95.05", "", "added"),
     )
+    assert parse_dkms_status("nvidia/1.0, 6.1: built\n") == (DkmsBuild("nvidia", "1.0", "6.1", "built"),)
     assert parse_dkms_status(DKMS_2) == (DkmsBuild("nvidia", "535.129.03", "5.15.0-91-generic", "installed"),)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Error! Could not locate dkms.conf file.", "nvidia: installed", "nvidia/1, a, b, c, d: installed"]
+    "text",
+    [
+        "",
+        "Error! Could not locate dkms.conf file.",
+        "nvidia: installed",
+        "nvidia/1, a, b, c, d: installed",
+        "nvidia/1: 50%",
+    ],
 )
 def test_what_dkms_does_not_say(text: str) -> None:
     assert parse_dkms_status(text) == ()

@@ -22,6 +22,8 @@ from doctor.facts import (
     LibraryFiles,
     ModuleFile,
     ModulePolicy,
+    PciGpu,
+    PciGpus,
     Unknown,
     Wsl,
 )
@@ -29,7 +31,7 @@ from doctor.probes.driver import probe_driver
 from doctor.probes.fabric import probe_fabric
 from doctor.probes.kernel import SHIM_STATE, SIGNATURE_MARK, probe_module
 from doctor.probes.library import probe_cuda_variables, probe_library_files, probe_wsl
-from doctor.probes.pci import module_path, probe_kernel_module
+from doctor.probes.pci import loaded_version, module_path, probe_kernel_module, probe_pci
 from doctor.record import Replay
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ DKMS_FOLDERS = {
     "/var/lib/dkms/nvidia/580.95.05": [OLD, "build", "source"],
     "/var/lib/dkms/nvidia-fs": ["2.26.6"],
     "/var/lib/dkms/nvidia-fs/2.26.6": [OLD],
+    "/var/lib/dkms/zfs": ["2.2.2"],
+    "/var/lib/dkms/zfs/2.2.2": [OLD],
 }
 BUILT_FOR_OLD = (DkmsBuild("nvidia", "580.95.05", OLD, "built"),)
 LOADED = {**RELEASE, "/sys/module/nvidia/version": "580.95.05\n"}
@@ -92,6 +96,15 @@ class TestModuleFile:
         assert probe_module(machine)[0] == ModuleFile(
             path=self.PATH, signed=True, signer="A key", flavour="open", version=(580, 95, 5)
         )
+
+    @pytest.mark.parametrize("field", ["signer: A key", "sig_id: PKCS#7"])
+    def test_either_field_tells_of_a_signature(self, field: str) -> None:
+        machine = host(
+            files=RELEASE, folders={self.FOLDER: ["nvidia.ko"]}, commands={f"modinfo {self.PATH}": said(field)}
+        )
+        file = probe_module(machine)[0]
+        assert isinstance(file, ModuleFile)
+        assert file.signed is True
 
     def test_modinfo_tells_of_no_signature(self) -> None:
         machine = host(
@@ -213,6 +226,49 @@ class TestKernelModule:
         machine = host(files={path: "blacklist nvidia\n"}, folders={"/etc/modprobe.d": [name]})
         assert probe_kernel_module(machine).blacklisted_in == path
 
+    def test_nodes_that_this_user_cannot_open(self) -> None:
+        names = ["nvidia-caps", "nvidia-uvm", "nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvram"]
+        access = {"/dev/nvidia-uvm": "rw", "/dev/nvidia0": "r", "/dev/nvidia1": "w", "/dev/nvidia2": "rw"}
+        access["/dev/nvidiactl"] = ""
+        found = probe_kernel_module(host(folders={"/dev": names}, access=access))
+        assert found.nodes == ("/dev/nvidia-uvm", "/dev/nvidia0", "/dev/nvidia1", "/dev/nvidia2", "/dev/nvidiactl")
+        assert found.closed_nodes == ("/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl")
+        assert found.caps
+
+    def test_the_version_of_the_loaded_module_stands_in_sys_or_proc(self) -> None:
+        nvrm = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.135  Fri Jan 10 20:00:00 UTC 2025\n"
+        assert loaded_version(host(files={"/proc/driver/nvidia/version": nvrm})) == (550, 135)
+        assert loaded_version(host(files=LOADED)) == (580, 95, 5)
+        assert loaded_version(host()) is None
+
+
+class TestBus:
+    PCI = "/sys/bus/pci/devices"
+
+    def bus(self, vendor: str, kind: str, device: str) -> PciGpus | Unknown:
+        folder = f"{self.PCI}/0000:01:00.0"
+        files = {f"{folder}/vendor": vendor, f"{folder}/class": kind, f"{folder}/device": device}
+        links = {f"{folder}/driver": "/sys/bus/pci/drivers/nvidia"}
+        return probe_pci(host(files=files, folders={self.PCI: ["0000:00:00.0", "0000:01:00.0"]}, links=links))
+
+    @pytest.mark.parametrize("kind", ["0x030000\n", "0x030200\n"])
+    def test_a_gpu_of_the_table(self, kind: str) -> None:
+        assert self.bus("0x10de\n", kind, "0x2684\n") == PciGpus(
+            (PciGpu("0000:01:00.0", "2684", "nvidia", "GeForce RTX 4090", (8, 9)),)
+        )
+
+    def test_a_gpu_newer_than_the_table(self) -> None:
+        assert self.bus("0x10de\n", "0x030000\n", "0x3f01\n") == PciGpus((PciGpu("0000:01:00.0", "3f01", "nvidia"),))
+
+    @pytest.mark.parametrize(
+        ("vendor", "kind"), [("0x1002\n", "0x030000\n"), ("0x10de\n", "0x040300\n"), ("0x10de\n", "0x068000\n")]
+    )
+    def test_what_is_no_gpu_of_nvidia(self, vendor: str, kind: str) -> None:
+        assert self.bus(vendor, kind, "0x2684\n") == PciGpus(())
+
+    def test_no_bus_to_be_seen(self) -> None:
+        assert isinstance(probe_pci(host()), Unknown)
+
 
 class TestFabric:
     PCI = "/sys/bus/pci/devices"
@@ -277,6 +333,11 @@ class TestLibraries:
         assert found == LibraryFiles(
             stub_folders=("/t/lib64/stubs",), compat_folders=("/t/compat", "/conda/cuda-compat")
         )
+
+    @pytest.mark.parametrize("folder", ["/t/lib64/stubs", "/t/compat"])
+    def test_one_such_folder_is_enough_to_tell_of(self, folder: str) -> None:
+        machine = host(folders={folder: ["libcuda.so"]}, variables={"LD_LIBRARY_PATH": folder})
+        assert isinstance(probe_library_files(machine), LibraryFiles)
 
     def test_nothing(self) -> None:
         assert probe_library_files(host()) == Unknown("no driver library stands in the usual folders")
@@ -355,6 +416,12 @@ class TestSources:
                 Disagreement("number of GPUs", (("NVML", "1"), ("kernel module", "2"))),
             )
         )
+
+    def test_the_libcuda_that_programs_get_says_which_cuda_runs(self) -> None:
+        older = {**self.GOOD, "cuda": 12040}
+        assert probe_driver(answering(older, self.CUDA))[1] == Driver(version=(580, 95, 5), cuda=(13, 0), source="NVML")
+        refused = {"code": 804, "cuda": 13000}
+        assert probe_driver(answering(older, refused))[1] == Driver(version=(580, 95, 5), cuda=(12, 4), source="NVML")
 
     def test_equal_numbers_under_other_names(self) -> None:
         files = {"/proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: NVIDIA T4\n"}

@@ -41,7 +41,7 @@ def test_a_finding_on_the_terminal_in_chinese(capsys: pytest.CaptureFixture[str]
         "  跳过  DAT16  该文件夹不是 COCO",
         "1 个问题。",
         "版本组合：cu130（torch 2.11.0），用于 1 块显卡",
-        "下一步：./bevready repro --recipe bevformer_tiny --data synth --smoke",
+        "下一步：./bevready repro --recipe bevformer_tiny --data nuscenes-mini --dataroot /data/nuscenes",
     ]
 
 

@@ -348,7 +348,7 @@ class TestSources:
 
     def test_say_different_things(self) -> None:
         told = Disagreements((self.VERSIONS, self.NUMBERS))
-        found = driver.sources_agree(disagreements=told, gpus=self.ONE, system=UBUNTU, variables=FREE)
+        found = driver.sources_agree(disagreements=told, gpus=self.ONE, system=UBUNTU, variables=FREE, libraries=WELL)
         assert found is not None
         assert found.saw == "driver version: 580.95.05 (NVML), 570.172.08 (kernel module)"
         assert found.evidence == ("number of GPUs: 1 (NVML), 2 (kernel module)",)
@@ -357,7 +357,10 @@ class TestSources:
     @pytest.mark.parametrize("one", [NUMBERS, NAMES], ids=str)
     def test_about_the_gpus_too(self, one: Disagreement) -> None:
         told = Disagreements((one,))
-        assert driver.sources_agree(disagreements=told, gpus=self.ONE, system=UBUNTU, variables=FREE) is not None
+        assert (
+            driver.sources_agree(disagreements=told, gpus=self.ONE, system=UBUNTU, variables=FREE, libraries=WELL)
+            is not None
+        )
 
     @pytest.mark.parametrize(
         ("gpus", "system", "variables"),
@@ -366,14 +369,39 @@ class TestSources:
     )
     def test_a_part_of_the_gpus_may_be_meant(self, gpus: Gpus, system: System, variables: CudaVariables) -> None:
         told = Disagreements((self.NUMBERS, self.NAMES))
-        assert driver.sources_agree(disagreements=told, gpus=gpus, system=system, variables=variables) is None
+        assert (
+            driver.sources_agree(disagreements=told, gpus=gpus, system=system, variables=variables, libraries=WELL)
+            is None
+        )
         versions = Disagreements((self.VERSIONS,))
-        assert driver.sources_agree(disagreements=versions, gpus=gpus, system=system, variables=variables) is not None
+        assert (
+            driver.sources_agree(disagreements=versions, gpus=gpus, system=system, variables=variables, libraries=WELL)
+            is not None
+        )
 
     def test_without_gpus_the_versions_still_count(self) -> None:
         told = Disagreements((self.VERSIONS,))
-        assert driver.sources_agree(disagreements=told, gpus=NOTHING, system=UBUNTU, variables=FREE) is not None
+        assert (
+            driver.sources_agree(disagreements=told, gpus=NOTHING, system=UBUNTU, variables=FREE, libraries=WELL)
+            is not None
+        )
+
+    def test_forward_compatibility_explains_another_cuda(self) -> None:
+        compat = DriverLibraries(nvml_code=0, cuda_code=0, cuda_path=COMPAT)
+        told = Disagreements((Disagreement("newest CUDA", (("NVML", "12.4"), ("libcuda", "13.0"))),))
+        for libraries, silent in ((compat, True), (WELL, False), (NOTHING, False)):
+            found = driver.sources_agree(
+                disagreements=told, gpus=self.ONE, system=UBUNTU, variables=FREE, libraries=libraries
+            )
+            assert (found is None) is silent
+        versions = Disagreements((self.VERSIONS,))
+        assert driver.sources_agree(
+            disagreements=versions, gpus=self.ONE, system=UBUNTU, variables=FREE, libraries=compat
+        )
 
     def test_silent(self) -> None:
         agree = Disagreements()
-        assert driver.sources_agree(disagreements=agree, gpus=self.ONE, system=UBUNTU, variables=FREE) is None
+        assert (
+            driver.sources_agree(disagreements=agree, gpus=self.ONE, system=UBUNTU, variables=FREE, libraries=WELL)
+            is None
+        )

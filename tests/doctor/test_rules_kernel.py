@@ -278,6 +278,15 @@ class TestSecureBoot:
             ("whether it is signed cannot be told", "likely"),
         ]
 
+    def test_red_hat_s_key_is_dkms_s_own(self) -> None:
+        locked = System(kernel=ROCKY.kernel, machine="x86_64", distribution=ROCKY.distribution, secure_boot=True)
+        module = KernelModule(loaded=None, built_for=(ROCKY.kernel,))
+        found = kernel.secure_boot_lets_it_in(
+            pci=held_by(""), module=module, system=locked, file=UNSIGNED, policy=NO_POLICY
+        )
+        assert found is not None
+        assert "/var/lib/dkms/mok.pub" in found.fix[2]
+
     def test_an_unsigned_module_is_signed_or_replaced_and_a_signed_one_s_key_enrolled(self) -> None:
         fixes = []
         for file in (UNSIGNED, ModuleFile(path="nvidia.ko", signed=False), SIGNED):

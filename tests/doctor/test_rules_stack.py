@@ -202,13 +202,6 @@ class TestData:
     def test_no_can_bus(self) -> None:
         assert data.can_bus_is_there(data=DataSet(path="/d", versions=("v1.0-mini",))) is not None
 
-    def test_a_whole_folder(self) -> None:
-        assert [rule(data=self.WHOLE) for rule in data.RULES] == [None, None, None]
-
-    def test_a_wrong_folder_is_one_finding_not_three(self) -> None:
-        wrong = DataSet(path="/d", versions=())
-        assert sum(rule(data=wrong) is not None for rule in data.RULES) == 1
-
 
 class TestMemoryForARecipe:
     def judge(self, goal: Goal, *sizes: int | None) -> str:
