@@ -68,9 +68,13 @@ class TestToolkit:
 
     def test_one_that_does_not_answer_could_not_be_looked_at(self) -> None:
         host = world(access=there("/usr/local/cuda/bin/nvcc"))
-        found = probe_toolkit(host)
-        assert isinstance(found, Unknown)
-        assert not found.looked
+        why = "/usr/local/cuda/bin/nvcc cannot be started: it was not there"
+        assert probe_toolkit(host) == Unknown(f"/usr/local/cuda/bin/nvcc --version: {why}", looked=False)
+
+    def test_one_that_says_something_else(self) -> None:
+        nvcc = "/usr/local/cuda/bin/nvcc"
+        host = world(access=there(nvcc), commands={f"{nvcc} --version": {"code": 0, "out": ["hello"]}})
+        assert probe_toolkit(host) == Unknown(f"{nvcc} --version: names no version", looked=False)
 
     @pytest.mark.parametrize(
         ("variables", "why"),
@@ -147,6 +151,15 @@ class TestToolkits:
             taken=conda,
             on_path=conda,
         )
+
+    def test_a_file_tells_more_than_a_name(self) -> None:
+        file = {f"{CUDA}/version.json": '{"cuda_nvcc": {"version": "12.8.93"}}'}
+        host = world(access=there(f"{CUDA}/bin/nvcc"), folders={"/usr/local": ["cuda-12.8"]}, files=file)
+        only = ToolkitFolder(root=CUDA, kind="folder", version=(12, 8, 93))
+        assert probe_toolkits(host, PYTHON) == Toolkits(found=(only,))
+
+    def test_a_variable_that_is_not_set_is_not_the_root_folder(self) -> None:
+        assert probe_toolkits(world(access=there("/bin/nvcc")), PYTHON) == Unknown("no CUDA toolkit on this machine")
 
     def test_none(self) -> None:
         assert probe_toolkits(world(), PYTHON) == Unknown("no CUDA toolkit on this machine")
