@@ -130,14 +130,16 @@ class BuildTools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildVariables:
-    """Variables that steer a build: the GPUs to build for, how many jobs, and where headers come from.
+    """Variables that steer a build: the GPUs to build for, how many jobs, and where headers and libraries come from.
 
-    `headers` holds (variable, folder) pairs with CUDA headers.
+    `headers` holds (variable, folder) pairs with CUDA headers, `linkers` the folders of LD_LIBRARY_PATH with NVIDIA's
+    linker library, and the CUDA release that it belongs to.
     """
 
     arch_list: str = ""
     max_jobs: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    linkers: tuple[tuple[str, Version], ...] = ()
 
     def __str__(self) -> str:
         """Return one line."""

@@ -110,6 +110,7 @@ def probe_build_variables(host: Host) -> BuildVariables:
             for name, folder in headers
             if host.access(f"{folder}/cuda_runtime.h").exists
         ),
+        linkers=tuple(_linkers(host, _folders(host, "LD_LIBRARY_PATH"))),
     )
 
 
@@ -129,6 +130,16 @@ def _runtimes(host: Host, places: list[tuple[str, str]]) -> Iterator[CxxRuntime]
         number = re.search(r"/libstdc\+\+\.so\.6\.0\.([0-9]{1,3})$", host.real_path(path) or "", re.ASCII)
         if number and source in {"LD_LIBRARY_PATH", "conda", "system"}:
             yield CxxRuntime(path, int(number[1]), source)  # type: ignore[arg-type]
+
+
+def _linkers(host: Host, folders: list[str]) -> Iterator[tuple[str, Version]]:
+    """Yield the folders with libnvJitLink, and its release: the name behind the link is libnvJitLink.so.12.1.105."""
+    for folder in folders:
+        for major in (12, 13):
+            real = host.real_path(f"{folder}/libnvJitLink.so.{major}") or ""
+            found = re.search(r"/libnvJitLink\.so\.([0-9]{2}\.[0-9]{1,2})\.[0-9]{1,4}$", real, re.ASCII)
+            if found:
+                yield folder, find_version(found[1]) or ()
 
 
 def _chosen(host: Host) -> list[tuple[str, str]]:

@@ -1,8 +1,8 @@
-"""CUD, continued: the GPUs that a build is told to compile for, and a linker's stand-in for the driver's library."""
+"""CUD, continued: the GPUs that a build is told to compile for, and libraries that come before the right ones."""
 
 from doctor.compat.archs import coverage
 from doctor.compat.toolkits import parse_arch_list, toolkit_row
-from doctor.facts import BuildVariables, Gpus, Toolkit, Unknown, dotted
+from doctor.facts import BuildVariables, Gpus, Toolkit, Torch, Unknown, dotted
 from doctor.finding import Finding, Goal, Severity, rule
 from doctor.words import say
 
@@ -79,6 +79,27 @@ def blind_build_is_told(
     )
 
 
+@rule("CUD15", "no older CUDA library comes before PyTorch's own", category="toolkit-torch-mismatch")
+def own_libraries_come_first(variables: BuildVariables, torch: Torch) -> Finding | None:
+    """`undefined symbol: __nvJitLinkComplete_12_4`: LD_LIBRARY_PATH goes before the libraries in PyTorch's wheels."""
+    cuda = torch.cuda
+    of_this_major = [pair for pair in variables.linkers if cuda and pair[1][0] == cuda[0]]
+    if cuda is None or not of_this_major or of_this_major[0][1] >= cuda or torch.imported:
+        return None
+    folder, release = of_this_major[0]
+    return Finding(
+        saw=say(
+            "LD_LIBRARY_PATH has {folder} with libraries of CUDA {release}, PyTorch was built for CUDA {cuda}",
+            folder=folder,
+            release=dotted(release),
+            cuda=dotted(cuda),
+        ),
+        expected="PyTorch's own libraries first",
+        fix=("unset LD_LIBRARY_PATH", "and take it out of ~/.bashrc or the Dockerfile"),
+        confidence="likely",
+    )
+
+
 def _for_build(goal: Goal) -> Severity:
     return "warning" if goal.builds else "note"
 
@@ -88,4 +109,5 @@ RULES = (
     arch_list_covers_gpus,
     nvcc_knows_arch_list,
     blind_build_is_told,
+    own_libraries_come_first,
 )

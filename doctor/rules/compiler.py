@@ -154,7 +154,7 @@ def ninja_is_there(tools: BuildTools, goal: Goal) -> Finding | None:
         )
     return Finding(
         saw="ninja is neither on PATH nor beside the interpreter",
-        expected="ninja",
+        expected="ninja, to be found by its name",
         fix=("pip install ninja", "or: sudo apt install ninja-build", "not needed for ./bevready build-ext"),
         severity="warning",
     )
@@ -166,7 +166,7 @@ def cmake_reads_old_projects(tools: BuildTools, goal: Goal) -> Finding | None:
     if tools.cmake_version is None or tools.cmake_version[0] < CMAKE_WITHOUT_OLD_POLICIES or not goal.builds:
         return None
     return Finding(
-        saw=say("cmake {version}", version=dotted(tools.cmake_version)),
+        saw=say("cmake {version} is on PATH", version=dotted(tools.cmake_version)),
         expected="cmake 3 for old projects",
         fix=("export CMAKE_POLICY_VERSION_MINIMUM=3.5", "or: pip install 'cmake<4'"),
         severity="note",

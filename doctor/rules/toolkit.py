@@ -67,7 +67,7 @@ def nvcc_knows_gpus(toolkit: Toolkit, gpus: Gpus, goal: Goal) -> Finding | None:
 
 @rule("CUD04", "nvcc is one that the doctor's table knows", category="other")
 def nvcc_is_known(toolkit: Toolkit) -> Finding | None:
-    """What is newer than the table cannot be judged by it, and is not called wrong."""
+    """An nvcc that is newer than the table cannot be judged by it, and is not called wrong."""
     if toolkit.version[:2] <= NEWEST:
         return None
     return Finding(

@@ -195,9 +195,31 @@ class TestDocker:
 
     def test_a_remote_one_has_no_socket_here(self) -> None:
         host = world(
-            programs=PROGRAMS, variables={"DOCKER_HOST": "tcp://10.0.0.1"}, access={"/var/run/docker.sock": ""}
+            programs=PROGRAMS,
+            variables={"DOCKER_HOST": "tcp://10.0.0.1"},
+            access={"/var/run/docker.sock": "", "": "rw"},
         )
         assert probe_docker(host) == Docker(path="/usr/bin/docker")
+
+    def test_without_a_runtime_folder_there_is_no_socket_in_the_root_folder(self) -> None:
+        host = world(programs=PROGRAMS, access={"/docker.sock": "rw"})
+        assert probe_docker(host) == Docker(path="/usr/bin/docker")
+
+    def test_the_snap_by_its_path(self) -> None:
+        assert probe_docker(world(programs={"docker": "/snap/bin/docker"})) == Docker(
+            path="/snap/bin/docker", snap=True
+        )
+
+    def test_a_configuration_folder_of_ones_own(self) -> None:
+        host = world(
+            programs=PROGRAMS,
+            variables={"XDG_RUNTIME_DIR": "/run/user/1000", "XDG_CONFIG_HOME": "/etc/own", "HOME": "/home/user"},
+            access={"/run/user/1000/docker.sock": "rw"},
+            files={"/etc/own/docker/daemon.json": '{"runtimes": {"nvidia": {}}}'},
+        )
+        found = probe_docker(host)
+        assert isinstance(found, Docker)
+        assert found.runtimes == ("nvidia",)
 
 
 class TestGpuContainers:
@@ -249,3 +271,5 @@ def test_inside_and_outside() -> None:
     host = world(files={"/.dockerenv": ""}, variables={"NVIDIA_VISIBLE_DEVICES": "all"})
     assert probe_inside(host) == Inside(engine="docker", visible_devices="all")
     assert str(probe_inside(host)) == "inside docker, NVIDIA_VISIBLE_DEVICES=all"
+    graphics = world(files={"/.dockerenv": ""}, variables={"NVIDIA_DRIVER_CAPABILITIES": "graphics"})
+    assert probe_inside(graphics) == Inside(engine="docker", capabilities="graphics")

@@ -1,11 +1,11 @@
-"""CUD11 to CUD14: both sides of each rule about TORCH_CUDA_ARCH_LIST, and dispute F10 of other doctors."""
+"""CUD11 to CUD15: both sides of each rule about lists of architectures and library paths; dispute F10."""
 
 from __future__ import annotations
 
 import pytest
 
 from doctor.compat.toolkits import FAMILIES, ArchList, parse_arch_list
-from doctor.facts import BuildVariables, Gpu, Gpus, Toolkit, Unknown
+from doctor.facts import BuildVariables, Gpu, Gpus, Toolkit, Torch, Unknown
 from doctor.finding import Goal
 from doctor.rules import architecture
 
@@ -100,3 +100,32 @@ class TestBlind:
     )
     def test_silent(self, text: str, gpus: Gpus | Unknown, goal: Goal) -> None:
         assert architecture.blind_build_is_told(variables=listed(text), toolkit=NVCC_126, gpus=gpus, goal=goal) is None
+
+
+class TestLinkers:
+    CU128 = Torch(version="2.9.1", cuda=(12, 8))
+    OLD = ("/usr/local/cuda-12.1/lib64", (12, 1))
+
+    def test_an_older_one_comes_first(self) -> None:
+        found = architecture.own_libraries_come_first(
+            variables=BuildVariables(linkers=(("/opt/cuda-13.0/lib64", (13, 0)), self.OLD)), torch=self.CU128
+        )
+        assert found is not None
+        assert (found.severity, found.confidence) == ("problem", "likely")
+        assert found.saw.startswith("LD_LIBRARY_PATH has /usr/local/cuda-12.1/lib64 with libraries of CUDA 12.1, ")
+
+    @pytest.mark.parametrize(
+        ("linkers", "torch"),
+        [
+            ((), CU128),
+            ((("/a", (12, 8)),), CU128),
+            ((("/a", (12, 9)), OLD), CU128),
+            ((("/a", (13, 0)),), CU128),
+            ((OLD,), Torch(version="2.11.0", cuda=(13, 0))),
+            ((OLD,), Torch(version="2.11.0+cpu", cuda=None)),
+            ((OLD,), Torch(version="2.9.1", cuda=(12, 8), imported=True)),
+        ],
+        ids=["none", "as new", "a newer one first", "newer major", "older major", "CPU", "it imports"],
+    )
+    def test_silent(self, linkers: tuple[tuple[str, tuple[int, ...]], ...], torch: Torch) -> None:
+        assert architecture.own_libraries_come_first(variables=BuildVariables(linkers=linkers), torch=torch) is None

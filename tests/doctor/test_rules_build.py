@@ -251,7 +251,7 @@ class TestTools:
         tools = BuildTools(cmake="/usr/bin/cmake", cmake_version=(4, 0, 0))
         found = compiler.cmake_reads_old_projects(tools=tools, goal=BUILD)
         assert found is not None
-        assert (found.saw, found.severity) == ("cmake 4.0.0", "note")
+        assert (found.saw, found.severity) == ("cmake 4.0.0 is on PATH", "note")
         assert compiler.cmake_reads_old_projects(tools=tools, goal=RUN) is None
 
     @pytest.mark.parametrize("version", [None, (3, 31, 6)])
