@@ -21,7 +21,7 @@ from _pytest.runner import runtestprotocol
 
 import doctor.__main__ as menu
 from doctor.advise import advise
-from doctor.consult import Consultation, consult
+from doctor.consult import Consultation
 from doctor.diagnose import Diagnosis, diagnose
 from doctor.rules import ALL_RULES
 from tests.doctor.mutation import Mutant, forget_all, mutants_of
@@ -97,12 +97,12 @@ def recorded(folder: Path) -> Recorded:
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     consultations: list[Consultation] = []
 
-    def overhear(*words: Any, **options: Any) -> Consultation:
-        consultations.append(consult(*words, **options))
+    def overhear(*words: Any) -> Consultation:
+        consultations.append(Consultation(*words))
         return consultations[-1]
 
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()):
-        patch.setattr(menu, "consult", overhear)
+        patch.setattr("doctor.consult.Consultation", overhear)
         menu.main(["--replay", str(folder), "--json", "--for", expected["goal"]])
     (told,) = consultations
     return Recorded(folder.name, told, expected["findings"], expected["stack"], expected["exit_code"])

@@ -83,7 +83,7 @@ class TestSeverities:
         assert judged("TOR01", replace(CU128, imported=False, import_error="ImportError")).severity == "problem"
 
     def test_a_driver_too_old_for_torch_is_a_problem(self) -> None:
-        assert judged("TOR04", CU128, replace(ANSWERS, version=(470, 256, 2))).severity == "problem"
+        assert judged("TOR04", CU128, Driver(version=(470, 256, 2), cuda=(11, 4), source="NVML")).severity == "problem"
 
     def test_a_gpu_on_which_no_tensor_lands_is_a_problem(self) -> None:
         assert judged("TOR08", replace(CU128, usable_gpus=0), RTX_5090).severity == "problem"
