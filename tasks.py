@@ -26,9 +26,17 @@ SOURCES = "doctor repro tests tasks.py"
         "only": "only these codes, separated by commas",
         "deep": "import torch and try every GPU (seconds instead of one)",
         "list": "list every check and stop",
+        "lang": "en or zh (also: BEVREADY_LANG=zh)",
+        "markdown": "a report: the machine and the findings",
+        "issue": "the text of an issue to paste, redacted",
+        "tables": "show what is known of versions that go together; or one table of it",
         "record": "write what was seen to this folder, redacted",
+        "no-redact": "leave names, tokens and addresses in what is written",
         "replay": "judge a recorded machine instead of this one",
+        "fix": "mend bevready's own environment; print the rest",
+        "dry-run": "with --fix: print what would be run, run nothing",
     },
+    optional=["tables"],
 )
 def doctor_task(
     _: Context,
@@ -40,18 +48,26 @@ def doctor_task(
     only: str = "",
     deep: bool = False,
     list_: bool = False,
+    lang: str = "",
+    markdown: bool = False,
+    issue: bool = False,
+    tables: str | None = None,
     record: str = "",
+    no_redact: bool = False,
     replay: str = "",
+    fix: bool = False,
+    dry_run: bool = False,
 ) -> None:
-    """Say what is wrong with this machine, what to type, and which stack fits."""
+    """Say what is wrong with this machine, what to type, and which stack fits. More words: python3 -m doctor --help."""
     from doctor.__main__ import main
 
     _leave(
         main(
             _words(
-                {"--for": for_, "--python": python, "--dataroot": dataroot, "--only": only},
-                {"--record": record, "--replay": replay},
-                {"--json": json, "--strict": strict, "--deep": deep, "--list": list_},
+                {"--for": for_, "--python": python, "--dataroot": dataroot, "--only": only, "--lang": lang},
+                {"--record": record, "--replay": replay, "--tables": tables or ""},
+                {"--json": json, "--strict": strict, "--deep": deep, "--list": list_, "--markdown": markdown},
+                {"--issue": issue, "--no-redact": no_redact, "--fix": fix, "--dry-run": dry_run},
             )
         )
     )

@@ -2,92 +2,165 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from doctor import render
-from doctor.consult import Consultation, UsageError, consult, goal_named, question_here, rules_named
-from doctor.probes import Question
+from doctor.consult import (
+    HOME,
+    Consultation,
+    UsageError,
+    consult,
+    consult_recorded,
+    goal_named,
+    own_environment,
+    question_here,
+    replay_of_this_machine,
+    rules_named,
+)
+from doctor.diff import compare
+from doctor.fix import plan
+from doctor.logs.explain import explain
+from doctor.logs.here import here
+from doctor.logs.read import read_log
+from doctor.mend import mend
+from doctor.options import parser
 from doctor.record import Recorder, RecordingError, Subject, load
+from doctor.redact import own_names, redact
 from doctor.shell import LiveHost
 from doctor.stacks import StackError
+from doctor.tables import table, table_names
+from doctor.words import catalogue, say, translate
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from doctor.advise import Advice
     from doctor.diagnose import Diagnosis
     from doctor.finding import Goal, Rule
+    from doctor.fix import Plan
+    from doctor.record import Replay
 
 HEALTHY, WARNINGS, PROBLEMS, COULD_NOT_LOOK = 0, 1, 2, 3
+DIFFERENT = 1
 STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow", "quiet": "dim", "plain": ""}
-EPILOG = """\
-examples:
-  python3 -m doctor                       what is wrong here, and what to type
-  python3 -m doctor --for build-ext       the same, before compiling the extension
-  python3 -m doctor stack                 the name of the pinned stack that fits, for scripts
-  python3 -m doctor --python ~/other/bin/python   judge another environment's packages
-  python3 -m doctor --record machine      write what was seen to machine/, redacted: attach it to an issue
-  python3 -m doctor --replay machine      judge a recorded machine
-
-exit codes: 0 healthy, 1 warnings under --strict, 2 problems or bad input, 3 could not look
-"""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the doctor on the command-line words; return the exit code."""
-    options = _parser().parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    options = parser(words).parse_args(words)
     try:
-        return _list(options) if options.list else _judge(options)
+        return _asked(options)
     except (UsageError, RecordingError, StackError) as why:
-        print(f"doctor: {why}", file=sys.stderr)  # noqa: T201 — this is the menu
+        _complain(why.args[0], options)
         return PROBLEMS
     except BrokenPipeError:  # `doctor | head` closed the pipe: nobody is left to read
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PROBLEMS
     except OSError as why:
-        print(f"doctor: {why.filename}: {why.strerror}; name a folder that can be written", file=sys.stderr)  # noqa: T201
+        words_of_it = "{file}: {problem}; name a folder that can be written"
+        _complain(say(words_of_it, file=why.filename or "?", problem=why.strerror or str(why)), options)
         return PROBLEMS
 
 
-def _judge(options: argparse.Namespace) -> int:
-    rules, goal = rules_named(options.only), goal_named(options.goal)
-    told = _recorded(options, goal, rules) if options.replay else _seen(options, goal, rules)
-    if options.what == "stack":
-        return _print_stack(told.advice, as_json=options.json)
-    code = exit_code(told.diagnosis, strict=options.strict)
+def _asked(options: argparse.Namespace) -> int:
+    """Do what the first word asks for."""
+    if options.what == "why":
+        return _why(options)
+    if options.what == "explain":
+        return _explain(options)
+    if options.what == "diff":
+        return _diff(options)
+    if options.names:
+        word = say("{word}: one word too many; see: python3 -m doctor --help", word=options.names[0])
+        raise UsageError(word)
+    if options.fix and (options.replay or options.what):
+        raise UsageError("--fix: it mends this machine only; leave out --replay and the word before it")
+    if options.dry_run and not options.fix:
+        raise UsageError("--dry-run: it belongs to --fix: python3 -m doctor --fix --dry-run")
+    if options.tables is not None:
+        return _tables(options)
+    return _list(options) if options.list else _judge(options)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    """Name the root cause in a log; add what this machine (or the recorded one) knows of it."""
+    if len(options.names) != 1:
+        raise UsageError("explain: name one log file, or - for standard input: python3 -m doctor explain build.log")
+    try:
+        told = explain(read_log(options.names[0]))
+    except OSError as why:
+        words = "explain: {file}: {problem}; name a log file, or - for standard input"
+        raise UsageError(say(words, file=options.names[0], problem=why.strerror or str(why))) from why
+    code = HEALTHY if told.cause else COULD_NOT_LOOK
+    joined = here(told.cause, _consulted(options)) if told.cause and not options.alone else ()
     if options.json:
-        _print(render.as_json(told.diagnosis, told.advice, exit_code=code))
-    elif options.markdown:
-        _print(render.markdown(told.diagnosis, told.advice))
+        _print(render.explanation_as_json(told, joined, exit_code=code, language=options.lang))
     else:
-        _print_lines(render.terminal(told.diagnosis, told.advice))
+        _print_lines(render.explanation(told, joined, language=options.lang))
     return code
 
 
-def _recorded(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Consultation:
-    """Judge a recorded machine."""
-    replay = load(Path(options.replay))
-    subject = replay.subject()
-    question = Question(python=subject.python, folder=subject.folder, dataroot=subject.dataroot)
-    return consult(replay, question=question, goal=goal, rules=rules)
+def _judge(options: argparse.Namespace) -> int:
+    told = _consulted(options)
+    if options.what == "stack":
+        return _print_stack(told.advice, options)
+    if options.fix:
+        made = plan(told.diagnosis, own_environment(LiveHost()), HOME)
+        if options.dry_run:
+            return _print_plan(made, told.diagnosis, options)
+        if not _mend(made, options):
+            return PROBLEMS
+        told = _consulted(options) if made.steps else told
+    return _print_told(told, options)
+
+
+def _print_told(told: Consultation, options: argparse.Namespace) -> int:
+    """Print the diagnosis in the form that is asked for; return its exit code."""
+    diagnosis, advice, language = told.diagnosis, told.advice, options.lang
+    code = exit_code(diagnosis, strict=options.strict)
+    if options.json:
+        _print(render.as_json(diagnosis, advice, exit_code=code, language=language))
+    elif options.issue:
+        text = render.issue(diagnosis, advice, language=language)
+        _print(text if options.no_redact else redact(text, own_names()))
+    elif options.markdown:
+        _print(render.markdown(diagnosis, advice, language=language))
+    else:
+        _print_lines(render.terminal(diagnosis, advice, language=language))
+    return code
+
+
+def _consulted(options: argparse.Namespace) -> Consultation:
+    """Judge this machine, or the recorded one."""
+    rules, goal = rules_named(options.only), goal_named(options.goal)
+    if options.replay:
+        return consult_recorded(load(Path(options.replay)), goal=goal, rules=rules, network=options.network)
+    return _seen(options, goal, rules)
 
 
 def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Consultation:
     """Judge this machine; write down what was seen where `--record` asks for it."""
     live = LiveHost()
-    question = question_here(live, python=options.python, dataroot=options.dataroot, deep=options.deep)
+    question = question_here(
+        live, python=options.python, dataroot=options.dataroot, deep=options.deep, extensions=options.extension
+    )
+    question = replace(question, network=options.network)
     if not options.record:
         return consult(live, question=question, goal=goal, rules=rules)
     recorder = Recorder(live)
     told = consult(recorder, question=replace(question, deep=False), goal=goal, rules=rules)
-    path = recorder.save(Path(options.record), Subject(question.python, question.folder, question.dataroot))
-    words = "names, tokens, UUIDs and addresses are redacted; look before you send it"
-    print(f"doctor: recorded in {path}; {words}", file=sys.stderr)  # noqa: T201 — this is the menu
+    subject = Subject(question.python, question.folder, question.dataroot, question.extensions)
+    path = recorder.save(Path(options.record), subject, redacted=not options.no_redact)
+    words = "recorded in {path}; names, tokens, UUIDs and addresses are redacted; look before you send it"
+    if options.no_redact:
+        words = "recorded in {path}, not redacted: names, tokens and addresses may stand in it; keep it to yourself"
+    _complain(say(words, path=path), options)
     return told
 
 
@@ -100,22 +173,97 @@ def exit_code(diagnosis: Diagnosis, *, strict: bool) -> int:
     return WARNINGS if strict and diagnosis.count("warning") else HEALTHY
 
 
-def _print_stack(advice: Advice, *, as_json: bool) -> int:
+def _print_stack(advice: Advice, options: argparse.Namespace) -> int:
     """Print the name of the stack that fits and nothing else on stdout; reasons go to stderr, or into the JSON."""
-    if as_json:
-        _print(render.advice_as_json(advice))
+    if options.json:
+        _print(render.advice_as_json(advice, language=options.lang))
         return HEALTHY if advice.choice else PROBLEMS
     if advice.choice is None:
-        remedy = f"Or work on the CPU: BEVREADY_STACK={advice.ranking[0].stack.name} ./bevready …"
-        print(f"doctor: {advice.why}. See what to do: ./bevready doctor. {remedy}", file=sys.stderr)  # noqa: T201
+        words = "{why}. See what to do: ./bevready doctor. Or work on the CPU: {command}"
+        command = f"BEVREADY_STACK={advice.ranking[0].stack.name} ./bevready …"
+        _complain(say(words, why=advice.why, command=command), options)
         return PROBLEMS
     _print(advice.choice.name)
     return HEALTHY
 
 
 def _list(options: argparse.Namespace) -> int:
-    _print(render.rule_list(rules_named(options.only)))
+    rules = rules_named(options.only)
+    if options.json:
+        _print(render.rules_as_json(rules, language=options.lang))
+    else:
+        _print(render.rule_list(rules, language=options.lang))
     return HEALTHY
+
+
+def _why(options: argparse.Namespace) -> int:
+    """Print the page of each rule that is named."""
+    if not options.names:
+        raise UsageError("why: name a check, as in: python3 -m doctor why DRV01")
+    rules = rules_named(",".join(options.names), asked_by="why")
+    if options.json:
+        _print(render.rules_as_json(rules, language=options.lang))
+    else:
+        _print("\n\n".join(render.rule_page(rule, language=options.lang) for rule in rules))
+    return HEALTHY
+
+
+def _diff(options: argparse.Namespace) -> int:
+    """Print what differs between two machines: 0 nothing, 1 something."""
+    if len(options.names) != 2:
+        raise UsageError("diff: name two recordings, or live for this machine: python3 -m doctor diff A live")
+    rules, goal = rules_named(options.only), goal_named(options.goal)
+    sides = [_side(name, options) for name in options.names]
+    before, after = (consult_recorded(side, goal=goal, rules=rules).diagnosis for side in sides)
+    found, names = compare(before, after), (options.names[0], options.names[1])
+    code = HEALTHY if found.is_empty else DIFFERENT
+    if options.json:
+        _print(render.difference_as_json(found, names, exit_code=code, language=options.lang))
+    else:
+        _print_lines(render.difference(found, names, language=options.lang))
+    return code
+
+
+def _print_plan(made: Plan, diagnosis: Diagnosis, options: argparse.Namespace) -> int:
+    """Print what `--fix` would run; return the exit code of the diagnosis."""
+    if options.json:
+        _print(render.plan_as_json(made, language=options.lang))
+    else:
+        _print_lines(render.plan(made, language=options.lang))
+    return exit_code(diagnosis, strict=options.strict)
+
+
+def _mend(made: Plan, options: argparse.Namespace) -> bool:
+    """Mend bevready's own environment, in sight; return whether every step went well."""
+    for _, line in render.plan(made, language=options.lang):
+        print(line, file=sys.stderr)  # noqa: T201 — this is the menu
+    failed = mend(made, lambda line: _complain(say("running {command}", command=line), options))
+    if failed is not None:
+        _complain(say("{code}: the repair failed: {command}", code=failed.code, command=str(failed)), options)
+    return failed is None
+
+
+def _side(name: str, options: argparse.Namespace) -> Replay:
+    """Return a recording, or this machine as one."""
+    if name == "live":
+        return replay_of_this_machine(python=options.python, dataroot=options.dataroot)
+    return load(Path(name))
+
+
+def _tables(options: argparse.Namespace) -> int:
+    """Print one compatibility table, or all."""
+    if options.tables and options.tables not in table_names():
+        words = "--tables {name}: expected one of {known}"
+        raise UsageError(say(words, name=options.tables, known=", ".join(table_names())))
+    chosen = [table(name) for name in table_names() if options.tables in {"", name}]
+    told = render.tables_as_json if options.json else render.tables
+    _print(told(chosen, language=options.lang))
+    return HEALTHY
+
+
+def _complain(text: str, options: argparse.Namespace) -> None:
+    """Say something about the run itself, beside what was asked for."""
+    print(f"doctor: {translate(text, catalogue(options.lang))}", file=sys.stderr)  # noqa: T201 — this is the menu
 
 
 def _print(text: str) -> None:
@@ -138,39 +286,6 @@ def _print_lines(lines: list[render.Line]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for tone, text in lines:
         console.print(Text(text, style=STYLES[tone]))
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse with our wording of a mistake."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say the mistake and where help is; exit with 2."""
-        self.exit(PROBLEMS, f"doctor: {message}; see: python3 -m doctor --help\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python3 -m doctor",
-        description="Say what is wrong with this machine, why, and what to type. Looks only; changes nothing.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("what", nargs="?", choices=("stack",), help="print only the name of the stack that fits")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else there")
-    parser.add_argument("--markdown", action="store_true", help="a report to paste into an issue")
-    parser.add_argument(
-        "--for", dest="goal", default="run", metavar="GOAL", help="run, build-ext, docker or recipe:NAME"
-    )
-    parser.add_argument("--python", default="", metavar="PATH", help="judge the packages of this interpreter")
-    parser.add_argument("--dataroot", default="", metavar="DIR", help="also look at this nuScenes folder")
-    parser.add_argument("--deep", action="store_true", help="import torch and try every GPU (seconds)")
-    parser.add_argument("--strict", action="store_true", help="exit 1 where there is a warning")
-    parser.add_argument("--only", default="", metavar="CODE,...", help="only these checks")
-    parser.add_argument("--list", action="store_true", help="list every check and stop")
-    parser.add_argument("--record", default="", metavar="DIR", help="write what was seen to this folder, redacted")
-    parser.add_argument("--replay", default="", metavar="DIR", help="judge a recorded machine instead of this one")
-    return parser
 
 
 if __name__ == "__main__":

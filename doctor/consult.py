@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,11 @@ from doctor.diagnose import Diagnosis, diagnose
 from doctor.facts import Packages
 from doctor.finding import Goal, Rule
 from doctor.probes import Question, examine
+from doctor.record import Recorder, Replay, Subject
 from doctor.rules import ALL_RULES
 from doctor.shell import Host, LiveHost
 from doctor.stacks import Stacks, read_stacks
+from doctor.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,34 +70,88 @@ def consult(
     """Look at `host` (this machine) and judge it. Raises StackError where `env/` is broken."""
     host = host or LiveHost()
     stacks = read_stacks(HOME / "env")
-    machine = examine(host, question or question_here(host))
-    return Consultation(diagnose(machine, rules, goal=goal or Goal(), stacks=stacks), advise(machine, stacks), stacks)
+    goal = goal or Goal()
+    machine = examine(host, replace(question or question_here(host), build=goal.builds))
+    return Consultation(diagnose(machine, rules, goal=goal, stacks=stacks), advise(machine, stacks, goal), stacks)
 
 
-def question_here(host: Host, *, python: str = "", dataroot: str = "", deep: bool = False) -> Question:
+def own_environment(host: Host) -> Path:
+    """Return the folder of bevready's own environment, made or not."""
+    return Path(host.variable("BEVREADY_VENV") or HOME / ".venv")
+
+
+def question_here(
+    host: Host, *, python: str = "", dataroot: str = "", deep: bool = False, extensions: Sequence[str] = ()
+) -> Question:
     """Return what to look at on this machine.
 
-    The interpreter is the one asked for, else that of bevready's own environment, else the one that runs the doctor.
-    Raises UsageError where `python` is no program.
+    The interpreter is the one asked for, else that of bevready's own environment, else that of the active environment,
+    else the one that runs the doctor. The data set folder is the one asked for, else data/nuscenes of the checkout
+    where there is one. Raises UsageError where `python` is no program, or an extension no file.
     """
-    own = Path(host.variable("BEVREADY_VENV") or HOME / ".venv")
-    target = host.which(python) if python else str(own / "bin" / "python")
+    own = own_environment(host)
+    target = _named_python(host, python) if python else _python_here(host, own)
+    for extension in extensions:
+        if not host.access(extension).readable:
+            words = "--extension {file}: not a file that can be read; name a shared object (.so)"
+            raise UsageError(say(words, file=extension))
+    usual = str(HOME / "data" / "nuscenes")
+    if not dataroot and host.access(usual).exists:
+        dataroot = usual
+    return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep, extensions=tuple(extensions))
+
+
+def _named_python(host: Host, named: str) -> str:
+    """Return the interpreter that `--python` names: a program, or the folder of an environment."""
+    target = host.which(named) or host.which(str(Path(named) / "bin" / "python"))
     if target is None:
-        raise UsageError(f"--python {python}: not an executable file; name an interpreter, as .venv/bin/python")
-    if not python and not host.access(target).exists:
-        target = host.own_python()
-    return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep)
+        words = "--python {python}: not an executable file; name an interpreter, as .venv/bin/python"
+        raise UsageError(say(words, python=named))
+    return target
 
 
-def rules_named(words: str) -> tuple[Rule, ...]:
-    """Return the rules of `--only`, all where it names none. Raises UsageError for a code that there is not."""
-    codes = [code.strip().upper() for code in words.split(",") if code.strip()]
+def _python_here(host: Host, own: Path) -> str:
+    """Return the interpreter of bevready's environment, of the active one (venv before conda), or the doctor's own."""
+    active = [Path(folder) for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if (folder := host.variable(name))]
+    paths = [str(folder / "bin" / "python") for folder in (own, *active)]
+    return next((path for path in paths if host.access(path).exists), host.own_python())
+
+
+def replay_of_this_machine(*, python: str = "", dataroot: str = "") -> Replay:
+    """Look at this machine and return what was seen, redacted, so that it compares with recordings."""
+    live = LiveHost()
+    question = question_here(live, python=python, dataroot=dataroot)
+    recorder = Recorder(live)
+    examine(recorder, question)
+    subject = Subject(question.python, question.folder, question.dataroot, question.extensions)
+    return Replay(recorder.document(subject))
+
+
+def consult_recorded(
+    replay: Replay, *, goal: Goal | None = None, rules: Sequence[Rule] = ALL_RULES, network: bool = False
+) -> Consultation:
+    """Judge a recorded machine."""
+    subject = replay.subject()
+    question = Question(
+        python=subject.python,
+        folder=subject.folder,
+        dataroot=subject.dataroot,
+        extensions=subject.extensions,
+        network=network,
+    )
+    return consult(replay, question=question, goal=goal, rules=rules)
+
+
+def rules_named(asked: str, *, asked_by: str = "--only") -> tuple[Rule, ...]:
+    """Return the rules that are named, all where none is. Raises UsageError for a code that there is not."""
+    codes = [code.strip().upper() for code in asked.split(",") if code.strip()]
     known = {rule.code: rule for rule in ALL_RULES}
     for code in codes:
         if code not in known:
             near = difflib.get_close_matches(code, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"--only {code}: there is no such check; {hint}see: python3 -m doctor --list")
+            hint = say("did you mean {near}? ", near=near[0]) if near else ""
+            words = "{flag} {code}: there is no such check; {hint}see: python3 -m doctor --list"
+            raise UsageError(say(words, flag=asked_by, code=code, hint=hint))
     return tuple(known[code] for code in codes) if codes else ALL_RULES
 
 
@@ -107,6 +163,7 @@ def goal_named(word: str) -> Goal:
         case "recipe", ":", name if name:
             known = sorted(path.stem for path in (HOME / "recipes").glob("*.toml"))
             if name not in known:
-                raise UsageError(f"--for {word}: there is no such recipe; expected one of {', '.join(known)}")
+                words = "--for {word}: there is no such recipe; expected one of {known}"
+                raise UsageError(say(words, word=word, known=", ".join(known)))
             return Goal("recipe", name)
-    raise UsageError(f"--for {word}: expected run, build-ext, docker or recipe:NAME")
+    raise UsageError(say("--for {word}: expected run, build-ext, docker or recipe:NAME", word=word))

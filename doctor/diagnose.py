@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from doctor.facts import Unknown
 from doctor.finding import Finding, Goal, Rule
 from doctor.stacks import Stacks
+from doctor.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,4 +73,5 @@ def _ask(rule: Rule, machine: Machine, known: dict[type, object]) -> Verdict:
     try:
         return Verdict(rule, rule(**facts))
     except Exception as why:  # noqa: BLE001 — one broken rule must not silence the others
-        return Verdict(rule, Skip(f"the rule crashed: {type(why).__name__}: {why}", looked=False))
+        words = say("the rule crashed: {kind}: {why}", kind=type(why).__name__, why=str(why))
+        return Verdict(rule, Skip(words, looked=False))

@@ -38,7 +38,8 @@ class Goal:
 class Finding:
     """One thing that is not as it should be: what was seen, what was expected, what to type.
 
-    `fix` holds commands or sentences, the best first. `evidence` holds the raw facts behind `saw`.
+    `fix` holds commands or sentences, the best first. `evidence` holds the raw facts behind `saw`. `repair` holds what
+    `--fix` may run inside bevready's own environment: ("pip", …) or ("recreate",); see fix.py.
     """
 
     saw: str
@@ -47,6 +48,7 @@ class Finding:
     severity: Severity = "problem"
     confidence: Literal["sure", "likely", "guess"] = "sure"
     evidence: tuple[str, ...] = ()
+    repair: tuple[tuple[str, ...], ...] = ()
 
 
 Check = Callable[..., "Finding | None"]

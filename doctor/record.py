@@ -6,33 +6,22 @@ What it does not hold was not there. A recording comes from strangers: every val
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
-import socket
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from doctor.redact import Names, own_names, redact_all, redact_variable
 from doctor.shell import DEFAULT_TIMEOUT_S, Access, Host, Output
+from doctor.words import say
 
 SCHEMA_VERSION = 1
 FILE = "machine.json"
 MAX_RECORDING = 32 << 20
-SECRETS = (
-    (re.compile(r"://[^/@\s:]+:[^/@\s]+@"), "://redacted@"),
-    (re.compile(r"(?<=//)[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"), "address"),
-    (
-        re.compile(r"\b(?:GPU-|MIG-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE),
-        "UUID",
-    ),
-    (re.compile(r"\b(?:hf|ghp|gho|glpat|pypi)[_-][A-Za-z0-9_-]{16,}"), "token"),
-    (re.compile(r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b", re.IGNORECASE), "address"),
-)
-
 Kept = TypeVar("Kept")
 
 
@@ -42,11 +31,12 @@ class RecordingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the recorded look was about: the interpreter, the checkout and the data set folder."""
+    """What the recorded look was about: the interpreter, the checkout, the data set, extensions named by hand."""
 
     python: str
     folder: str
     dataroot: str = ""
+    extensions: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -75,11 +65,23 @@ class Recorder:
         self._keep("files", path, None if text is None else text.split("\n"))
         return text
 
+    def tail(self, path: str, size: int) -> str | None:
+        """Read the end of a file."""
+        text = self._host.tail(path, size)
+        self._keep("tails", path, None if text is None else text.split("\n"))
+        return text
+
     def listing(self, path: str) -> tuple[str, ...]:
         """List a folder."""
         names = self._host.listing(path)
         self._keep("folders", path, list(names) or None)
         return names
+
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Find a pattern in a file; what stands around it is not kept."""
+        found = self._host.find_in(path, pattern, pieces)
+        self._keep("found", path, list(found) or None)
+        return found
 
     def real_path(self, path: str) -> str | None:
         """Follow links."""
@@ -96,11 +98,26 @@ class Recorder:
         """Measure room."""
         return self._keep("space", path, self._host.space(path))
 
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+        """Look into a shared object."""
+        return self._keep("binaries", path, self._host.inspect(path, libraries))
+
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Ask how a file system is mounted."""
+        flags = self._host.mount_flags(path)
+        self._keep("mounts", path, list(flags) or None)
+        return flags
+
     def variable(self, name: str) -> str:
         """Read a variable."""
         value = self._host.variable(name)
         self._keep("variables", name, value or None)
         return value
+
+    def is_set(self, name: str) -> bool:
+        """Ask whether a variable is set; one that is set and empty is kept too."""
+        value = self._host.variable(name) if self._host.is_set(name) else None
+        return self._keep("variables", name, value) is not None
 
     def own_python(self) -> str:
         """Return the interpreter that runs the doctor."""
@@ -110,17 +127,9 @@ class Recorder:
         """Return the CPU architecture."""
         return self._host.machine()
 
-    def save(self, folder: Path, subject: Subject) -> Path:
-        """Write machine.json into `folder`, whole or not at all, redacted. Returns its path."""
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "provenance": "written by doctor --record",
-            "own_python": self.own_python(),
-            "machine": self.machine(),
-            "subject": {"python": subject.python, "folder": subject.folder, "dataroot": subject.dataroot},
-            **{kind: dict(sorted(rows.items())) for kind, rows in sorted(self._kept.items())},
-        }
-        text = redact(json.dumps(document, indent=1, ensure_ascii=False), _own_names())
+    def save(self, folder: Path, subject: Subject, *, redacted: bool = True) -> Path:
+        """Write machine.json into `folder`, whole or not at all. Returns its path."""
+        text = json.dumps(self.document(subject, redacted=redacted), indent=1, ensure_ascii=False)
         folder.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(dir=folder, prefix=f".{FILE}.")
         try:
@@ -131,6 +140,21 @@ class Recorder:
             with suppress(FileNotFoundError):
                 Path(part).unlink()
         return folder / FILE
+
+    def document(self, subject: Subject, *, redacted: bool = True) -> dict[str, Any]:
+        """Return the recording; its own keys are never redacted, whatever this user is called."""
+        kept = {kind: dict(sorted(rows.items())) for kind, rows in sorted(self._kept.items())}
+        own_python = self.own_python()
+        about: dict[str, Any] = asdict(subject)
+        if redacted:
+            names = own_names()
+            secret = {name: redact_variable(name, value) for name, value in kept.get("variables", {}).items()}
+            kept |= {"variables": secret} if secret else {}
+            kept = {kind: _redacted_rows(rows, names) for kind, rows in kept.items()}
+            about = {key: redact_all(value, names) for key, value in about.items()}
+            own_python = str(redact_all(own_python, names))
+        head = {"schema_version": SCHEMA_VERSION, "provenance": "written by doctor --record"}
+        return {**head, "own_python": own_python, "machine": self.machine(), "subject": about, **kept}
 
     def _keep_output(self, command: str, output: Output) -> Output:
         row: dict[str, Any] = {"code": output.code, "out": output.out.split("\n")}
@@ -168,10 +192,22 @@ class Replay:
         lines = self._of("files").get(path)
         return None if lines is None else _joined(lines)
 
+    def tail(self, path: str, size: int) -> str | None:
+        """Return the end of the file."""
+        lines = self._of("tails").get(path)
+        return None if lines is None else _joined(lines)[-size:]
+
     def listing(self, path: str) -> tuple[str, ...]:
         """Return the folder's names."""
         names = self._of("folders").get(path)
         return tuple(str(name) for name in names) if isinstance(names, list) else ()
+
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Return what was found, as far as it has the form that was looked for."""
+        found = self._of("found").get(path)
+        texts = [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+        fitting = tuple(text for text in texts if re.fullmatch(pattern, text))
+        return fitting[:pieces] if pieces else fitting
 
     def real_path(self, path: str) -> str | None:
         """Return where the path led."""
@@ -192,9 +228,23 @@ class Replay:
             return None
         return row[0], row[1]
 
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002 — Host's signature
+        """Return what was in the shared object."""
+        row = self._of("binaries").get(path)
+        return row if isinstance(row, dict) else {"problem": "it was not recorded"}
+
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Return how the file system was mounted."""
+        flags = self._of("mounts").get(path)
+        return tuple(str(flag) for flag in flags) if isinstance(flags, list) else ()
+
     def variable(self, name: str) -> str:
         """Return the variable."""
         return self._text("variables", name) or ""
+
+    def is_set(self, name: str) -> bool:
+        """Return whether the variable was set."""
+        return self._text("variables", name) is not None
 
     def own_python(self) -> str:
         """Return the interpreter that ran the doctor."""
@@ -208,7 +258,9 @@ class Replay:
         """Return what the recorded look was about."""
         row = self._of("subject")
         python, folder = str(row.get("python") or self.own_python()), str(row.get("folder") or "/")
-        return Subject(python, folder, str(row.get("dataroot") or ""))
+        named = row.get("extensions")
+        extensions = tuple(map(str, named)) if isinstance(named, list) else ()
+        return Subject(python, folder, str(row.get("dataroot") or ""), extensions)
 
     def _of(self, kind: str) -> dict[str, Any]:
         rows = self._document.get(kind)
@@ -236,33 +288,28 @@ def load(folder: Path) -> Replay:
         with path.open("rb") as file:
             document = json.loads(file.read(MAX_RECORDING))
     except OSError as why:
-        raise RecordingError(f"{path}: {why.strerror}; make a recording with: python3 -m doctor --record DIR") from why
+        words = "{path}: {problem}; make a recording with: python3 -m doctor --record DIR"
+        raise RecordingError(say(words, path=path, problem=why.strerror)) from why
     except (ValueError, RecursionError) as why:
-        raise RecordingError(f"{path}: not JSON ({why}); expected what doctor --record wrote") from why
+        words = "{path}: not JSON ({problem}); expected what doctor --record wrote"
+        raise RecordingError(say(words, path=path, problem=str(why))) from why
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         version = document.get("schema_version") if isinstance(document, dict) else None
-        raise RecordingError(
-            f"{path}: schema_version is {version!r}, expected {SCHEMA_VERSION}; record the machine again"
-        )
+        words = "{path}: schema_version is {version}, expected {expected}; record the machine again"
+        raise RecordingError(say(words, path=path, version=repr(version), expected=SCHEMA_VERSION))
     return Replay(document)
 
 
-def redact(text: str, names: tuple[tuple[str, str], ...]) -> str:
-    """Replace what identifies a person or a machine: `names` (what, by what), passwords, tokens, UUIDs."""
-    for name, word in names:
-        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", word, text)
-    for pattern, word in SECRETS:
-        text = pattern.sub(word, text)
-    return text
-
-
-def _own_names() -> tuple[tuple[str, str], ...]:
-    """Return this user's folder and name and this host's name; `root` and `localhost` identify nobody."""
-    names = [(os.environ.get("HOME", ""), "/home/user")]
-    with suppress(OSError, KeyError, ImportError):
-        names.append((getpass.getuser(), "user"))
-    names.append((socket.gethostname(), "host"))
-    return tuple((name, word) for name, word in names if len(name) > 2 and name not in {"root", "/root", "localhost"})
+def _redacted_rows(rows: dict[str, Any], names: Names) -> dict[str, Any]:
+    """Redact the questions and the answers; the keys of an answer are ours."""
+    told: dict[str, Any] = {}
+    for question, answer in rows.items():
+        asked = str(redact_all(question, names))
+        is_output = isinstance(answer, dict)
+        told[asked] = (
+            {key: redact_all(value, names) for key, value in answer.items()} if is_output else redact_all(answer, names)
+        )
+    return told
 
 
 def _joined(lines: Any) -> str:

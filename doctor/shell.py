@@ -7,6 +7,7 @@ gives them back. Every answer is a value: what is missing, forbidden, hanging or
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,12 +17,19 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from doctor.inspect import NotReadableError, inspect
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping, Sequence
 
 from doctor.pyenv import behind_shim
 
 MAX_TEXT = 1 << 20  # no file or output that a probe reads is longer; a hostile one is cut
 DEFAULT_TIMEOUT_S = 4.0
+STDERR = 2
+PIECE = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +85,14 @@ class Host(Protocol):
     def read(self, path: str) -> str | None:
         """Return a file's text, undecodable bytes replaced; None where it cannot be read."""
 
+    def tail(self, path: str, size: int) -> str | None:
+        """Return the last `size` bytes of a file as text; None where it cannot be read."""
+
     def listing(self, path: str) -> tuple[str, ...]:
         """Return the names in a folder, sorted; none where it cannot be read."""
+
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Return what a pattern finds in a file, once each; with `pieces`, the first in each of so many."""
 
     def real_path(self, path: str) -> str | None:
         """Return where a path leads after every link; None where nothing is there."""
@@ -89,8 +103,17 @@ class Host(Protocol):
     def space(self, path: str) -> tuple[int, int] | None:
         """Return total and free bytes of the file system at `path`; None where that is unknown."""
 
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+        """Return what is in a shared object, compared with the libraries; `problem` where it is unreadable."""
+
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Return which of `ro` and `noexec` the file system at `path` is mounted with."""
+
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""
+
+    def is_set(self, name: str) -> bool:
+        """Return whether an environment variable is set, be it empty."""
 
     def own_python(self) -> str:
         """Return the interpreter that runs the doctor."""
@@ -140,12 +163,36 @@ class LiveHost:
         except (OSError, ValueError):
             return None
 
+    def tail(self, path: str, size: int) -> str | None:
+        """Return the end of a file, which may be large, as text."""
+        try:
+            with Path(path).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+                return _text(file.read(size))
+        except (OSError, ValueError):
+            return None
+
     def listing(self, path: str) -> tuple[str, ...]:
         """Return the names in a folder, sorted."""
         try:
             return tuple(sorted(os.listdir(path)))  # noqa: PTH208 — names only, and Path.iterdir would say no more
         except (OSError, ValueError):
             return ()
+
+    def find_in(self, path: str, pattern: str, pieces: int = 0) -> tuple[str, ...]:
+        """Return what a pattern finds in the first MAX_TEXT bytes, or in pieces of PIECE bytes, evenly spread."""
+        if not pieces:
+            return tuple(dict.fromkeys(match[0] for match in re.finditer(pattern, self.read(path) or "")))
+        try:
+            with Path(path).open("rb") as file:
+                room = max(0, os.fstat(file.fileno()).st_size - PIECE)
+                found = []
+                for number in range(pieces):
+                    file.seek(room * number // max(1, pieces - 1))
+                    found.append(re.search(pattern, _text(file.read(PIECE))))
+        except (OSError, ValueError):
+            return ()
+        return tuple(dict.fromkeys(match[0] for match in found if match))
 
     def real_path(self, path: str) -> str | None:
         """Return where a path leads."""
@@ -166,9 +213,28 @@ class LiveHost:
             return None
         return usage.f_blocks * usage.f_frsize, usage.f_bavail * usage.f_frsize
 
+    def inspect(self, path: str, libraries: tuple[str, ...]) -> dict[str, Any]:
+        """Return what is in a shared object; reading it is all that happens to it."""
+        try:
+            return inspect(path, libraries)
+        except NotReadableError as why:
+            return {"problem": str(why)}
+
+    def mount_flags(self, path: str) -> tuple[str, ...]:
+        """Return which of `ro` and `noexec` hold at `path`."""
+        try:
+            flags = os.statvfs(path).f_flag
+        except (OSError, ValueError):
+            return ()
+        return tuple(name for name, bit in (("ro", os.ST_RDONLY), ("noexec", os.ST_NOEXEC)) if flags & bit)
+
     def variable(self, name: str) -> str:
         """Return an environment variable, empty where it is not set."""
         return os.environ.get(name, "")
+
+    def is_set(self, name: str) -> bool:
+        """Return whether an environment variable is set."""
+        return name in os.environ
 
     def own_python(self) -> str:
         """Return the interpreter that runs the doctor."""
@@ -177,6 +243,15 @@ class LiveHost:
     def machine(self) -> str:
         """Return the CPU architecture, x86_64 for example."""
         return os.uname().machine
+
+
+def run_in_sight(words: Sequence[str], variables: Mapping[str, str], without: Container[str] = ()) -> int:
+    """Run a program, without a shell, its output on stderr; return its exit code. Only `--fix` does this."""
+    kept = {name: value for name, value in os.environ.items() if name not in without}
+    done = subprocess.run(  # noqa: S603 — words are ours, no shell
+        words, stdin=subprocess.DEVNULL, stdout=STDERR, env={**kept, **variables}, check=False
+    )
+    return done.returncode
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

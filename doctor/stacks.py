@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from doctor.facts import GIB, Version, dotted
 from doctor.versions import parse_pair, parse_version
+from doctor.words import say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,9 +56,8 @@ def read_stacks(folder: Path) -> Stacks:
     """Read every `*/stack.json` under `folder`, newest CUDA first. Raises StackError, naming the file."""
     files = sorted(folder.glob("*/stack.json"))
     if not files:
-        raise StackError(
-            f"{folder}: expected env/<stack>/stack.json files and found none; restore them: git checkout -- env"
-        )
+        words = "{folder}: expected env/<stack>/stack.json files and found none; restore them: git checkout -- env"
+        raise StackError(say(words, folder=folder))
     stacks = [_read_stack(path) for path in files]
     return Stacks(tuple(sorted(stacks, key=lambda stack: stack.cuda, reverse=True)))
 
@@ -66,9 +66,8 @@ def _read_stack(path: Path) -> Stack:
     try:
         return _stack(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, ValueError, TypeError, AttributeError, KeyError) as why:
-        raise StackError(
-            f"{path}: not a usable stack description ({why!r}); restore it: git checkout -- {path}"
-        ) from why
+        words = "{path}: not a usable stack description ({problem}); restore it: git checkout -- {path}"
+        raise StackError(say(words, path=path, problem=repr(why))) from why
 
 
 def _stack(row: dict[str, Any]) -> Stack:

@@ -7,12 +7,13 @@ an ordinary string to everybody who does not translate. A text without values ne
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 LANGUAGES = ("en", "zh")
 
@@ -26,11 +27,36 @@ class Said(str):
     values: dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A value that is the same in every language, such as a name from a log, even where a label reads like it."""
+
+    text: str
+
+    def __str__(self) -> str:
+        """Return the text."""
+        return self.text
+
+
 def say(template: str, /, **values: object) -> Said:
     """Return `template` with its `{names}` filled in. Raises KeyError for a name without a value."""
     said = Said(template.format(**values))
     said.template, said.values = template, values
     return said
+
+
+def joined(separator: str, texts: Iterable[str]) -> str:
+    """Return `separator.join(texts)`, where each text and the separator can still be translated."""
+    parts = tuple(texts)
+    if len(parts) < 2:
+        return parts[0] if parts else ""
+    values = {f"part{number}": part for number, part in enumerate(parts)}
+    return say("{separator}".join(f"{{{name}}}" for name in values), separator=separator, **values)
+
+
+def counted(number: int, one: str, many: str) -> Said:
+    """Return `one` or `many` with `{number}` filled in."""
+    return say(one if number == 1 else many, number=number)
 
 
 @cache
@@ -56,4 +82,8 @@ def translate(text: str, words: Mapping[str, str]) -> str:
 
 
 def _value(value: object, words: Mapping[str, str]) -> object:
-    return translate(value, words) if isinstance(value, str) else value
+    """Translate a value that is a sentence or, as a fact, reads as one."""
+    if isinstance(value, (int, float)):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    return translate(text, words) if isinstance(value, str) or isinstance(text, Said) else value

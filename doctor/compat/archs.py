@@ -10,11 +10,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
+from doctor.compat import About
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from doctor.facts import Capability
 
+AS_OF = "2026-11"
+ABOUT = About(
+    "which code runs on a GPU of each compute capability",
+    AS_OF,
+    (
+        "the binary-compatibility rule of the CUDA programming guide",
+        "toolkits: ptxas --help of each release from 11.7 on, older ones from meson, clang and spack",
+        "last driver branch: the driver installation guide of branch 610",
+    ),
+)
 Coverage = Literal["native", "ptx", "none"]
 TEGRA: frozenset[Capability] = frozenset({(5, 3), (6, 2), (7, 2), (8, 7), (10, 1), (11, 0)})
 ENTRY = re.compile(r"(sm|compute)_([0-9]{1,2})([0-9])([af]?)", re.ASCII)

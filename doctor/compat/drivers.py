@@ -6,13 +6,24 @@ Sources: CUDA 13.2 Update 2 release notes, tables 2 and 3 (rows up to 13.2, cros
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from doctor.compat import About
+
 if TYPE_CHECKING:
-    from doctor.facts import Capability, Version
+    from doctor.facts import Capability, Flavour, Version
 
 AS_OF = "2026-11"
+ABOUT = About(
+    "the oldest driver that runs each CUDA",
+    AS_OF,
+    (
+        "CUDA 13.2 Update 2 release notes, tables 2 and 3",
+        "13.3: meson and two quotes of its release notes; 13.4 and 13.5 bundle no driver and have no row",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,21 @@ LAST_BRANCH_BELOW: tuple[tuple[Capability, int], ...] = (
     ((7, 5), 580),  # Maxwell, Pascal, Volta
 )
 
+# NVIDIA's two kernel modules (driver installation guide of branch 610): the open one begins with Turing, and from
+# Blackwell on, and on Grace Hopper, the proprietary one does not work.
+OPEN_FROM: Capability = (7, 5)
+OPEN_ONLY_FROM: Capability = (10, 0)
+OPEN_ONLY_NAME = "GH200"
+
+# Forward compatibility (the package cuda-compat-X-Y) works on data-centre GPUs and
+# some RTX server cards, never on consumer ones.
+CONSUMER = re.compile(r"\b(?:GeForce|GTX|TITAN)\b", re.IGNORECASE)
+DATA_CENTRE = re.compile(
+    r"\bTesla\b|\b(?:A(?:2|10|10G|16|30|40|100|800)|[HB](?:20|100|200|300|800)|GH200|GB[23]00|L(?:2|4|20|40|40S))\b"
+)
+
+WSL_KERNEL: Version = (5, 10, 43, 3)  # Microsoft, "Enable NVIDIA CUDA on WSL 2"
+
 
 def min_driver(cuda: tuple[int, int]) -> Version | None:
     """Return the oldest driver for this CUDA, minor-version compatibility counted; None where that is unknown."""
@@ -89,3 +115,28 @@ def is_newer_than_table(driver: Version) -> bool:
 def last_branch_for(capability: Capability) -> int | None:
     """Return the last driver branch that knows this GPU, None where branches still come."""
     return next((branch for below, branch in LAST_BRANCH_BELOW if capability < below), None)
+
+
+def needed_flavour(capability: Capability, name: str) -> Flavour:
+    """Return the only module that drives this GPU, empty where both do."""
+    if capability >= OPEN_ONLY_FROM or OPEN_ONLY_NAME in name:
+        return "open"
+    return "proprietary" if capability < OPEN_FROM else ""
+
+
+def drives(module: Version, flavour: Flavour, capability: Capability, name: str) -> bool:
+    """Return whether a module of this version and kind takes this GPU; an unknown kind is believed to."""
+    last = last_branch_for(capability)
+    if last is not None and module[0] > last:
+        return False
+    return not flavour or needed_flavour(capability, name) in {"", flavour}
+
+
+def is_consumer(name: str) -> bool:
+    """Return whether this is a GPU for which there is no forward compatibility."""
+    return CONSUMER.search(name) is not None
+
+
+def is_data_centre(name: str) -> bool:
+    """Return whether this is a data-centre GPU, which has no display of its own."""
+    return DATA_CENTRE.search(name) is not None

@@ -12,6 +12,7 @@ from doctor.versions import parse_pair
 if TYPE_CHECKING:
     from doctor.facts import Capability
 
+AS_OF = "2026-11"  # as the table's own first line says
 TABLE = Path(__file__).with_name("pci_gpus.tsv")
 
 

@@ -7,13 +7,25 @@ each release from 11.7 on, older ones from meson, clang and spack. There is no C
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from doctor.compat import About
 
 if TYPE_CHECKING:
     from doctor.facts import Capability, Version
 
 AS_OF = "2026-11"
+ABOUT = About(
+    "the host compilers and GPU architectures of each nvcc",
+    AS_OF,
+    (
+        "verified-file: crt/host_config.h and ptxas --help of each release from 11.7 on",
+        "secondary: spack, nixpkgs, torch, meson and clang where they agree",
+        "GCC minima: the installation guides",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +94,51 @@ def first_toolkit_for(capability: Capability) -> tuple[int, int] | None:
     """Return the oldest release that compiles for this GPU, None where no known one does."""
     fitting = [row.cuda for row in TOOLKITS if row.compiles_for(capability)]
     return min(fitting) if fitting else None
+
+
+# the family names that torch.utils.cpp_extension reads in TORCH_CUDA_ARCH_LIST (torch 2.11; Tegra's moved over time)
+FAMILIES: dict[str, tuple[Capability, ...]] = {
+    "Kepler+Tesla": ((3, 7),),
+    "Kepler": ((3, 5),),
+    "Maxwell+Tegra": ((5, 3),),
+    "Maxwell": ((5, 0), (5, 2)),
+    "Pascal": ((6, 0), (6, 1)),
+    "Volta+Tegra": ((7, 2),),
+    "Volta": ((7, 0),),
+    "Turing": ((7, 5),),
+    "Ampere+Tegra": ((8, 7),),
+    "Ampere": ((8, 0), (8, 6)),
+    "Ada": ((8, 9),),
+    "Hopper": ((9, 0),),
+    "Blackwell+Tegra": ((11, 0),),
+    "Blackwell": ((10, 0), (10, 3), (12, 0), (12, 1)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ArchList:
+    """TORCH_CUDA_ARCH_LIST: the architectures, their names as in a binary, and the words that are none."""
+
+    archs: tuple[Capability, ...] = ()
+    names: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+
+
+def parse_arch_list(text: str) -> ArchList:
+    """Read `8.6;9.0a 12.0+PTX` as PyTorch does: words split by semicolons or spaces, never by commas."""
+    archs: list[Capability] = []
+    names: list[str] = []
+    bad: list[str] = []
+    for word in re.split(r"[;\s]+", text.strip()):
+        found = re.fullmatch(r"([0-9]{1,2})\.([0-9])([af]?)(\+PTX)?", word, re.ASCII)
+        if found:
+            number = f"{found[1]}{found[2]}{found[3]}"
+            archs.append((int(found[1]), int(found[2])))
+            names += [f"sm_{number}"] + ([f"compute_{number}"] if found[4] else [])
+        elif word in FAMILIES:
+            archs += FAMILIES[word]
+            names += [f"sm_{major}{minor}" for major, minor in FAMILIES[word]]
+            names += ["compute_{}{}".format(*FAMILIES[word][-1])] if "+" not in word else []
+        elif word:
+            bad.append(word)
+    return ArchList(tuple(archs), tuple(names), tuple(bad))

@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from doctor.compat import About
+
 AS_OF = "2026-11"
+ABOUT = About(
+    "PyTorch's official Linux builds",
+    AS_OF,
+    (
+        "metadata of one wheel per release line; PyTorch's RELEASE.md and previous-versions page",
+        (
+            "architectures (x86_64): measured, confirmed by a maintainer's output, from the release scripts, inferred, "
+            "in conflict between sources, or unverified, as each row says"
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +320,14 @@ RELEASES = (
     ),
 )
 NEWEST = RELEASES[-1].torch
+FIRST_READ_FOR_AARCH64 = (2, 9)
+AARCH64 = {
+    (12, 6): "sm_80 sm_90",
+    (12, 8): "sm_80 sm_90 sm_100 sm_120",
+    (12, 9): "sm_80 sm_90 sm_100 sm_120",
+    (13, 0): "sm_80 sm_90 sm_100 sm_110 sm_120 compute_120",
+    (13, 2): "sm_80 sm_90 sm_100 sm_110 sm_120 compute_120",
+}
 
 
 def torch_row(version: tuple[int, ...]) -> TorchRow | None:
@@ -314,8 +335,25 @@ def torch_row(version: tuple[int, ...]) -> TorchRow | None:
     return next((row for row in RELEASES if row.torch == version[:2]), None)
 
 
-def archs_of(version: tuple[int, ...], cuda: tuple[int, int]) -> tuple[str, ...] | None:
-    """Return the architectures in the official x86_64 build of torch `version` for `cuda`, None where unknown."""
+def archs_of(version: tuple[int, ...], cuda: tuple[int, int], machine: str = "x86_64") -> tuple[str, ...] | None:
+    """Return the architectures in the official build of torch `version` for `cuda`, None where unknown.
+
+    On aarch64 they go by CUDA alone, from the first release whose lists were read.
+    """
     row = torch_row(version)
     build = next((build for build in row.builds if build.cuda == cuda), None) if row else None
-    return tuple(build.archs.split()) if build else None
+    if build is None or machine not in {"x86_64", "aarch64"}:
+        return None
+    if machine == "aarch64":
+        archs = AARCH64.get(cuda) if version >= FIRST_READ_FOR_AARCH64 else None
+        return tuple(archs.split()) if archs else None
+    return tuple(build.archs.split())
+
+
+def cxx11_abi(version: tuple[int, ...], cuda: tuple[int, int] | None) -> bool | None:
+    """Return whether the official build uses the C++11 ABI of std::string, None where the table does not know."""
+    if torch_row(version) is None:
+        return None
+    if version[:2] == (2, 6):  # the first release that has both
+        return cuda == (12, 6)
+    return version[:2] > (2, 6)

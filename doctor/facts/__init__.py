@@ -4,35 +4,115 @@ Versions are tuples of integers, so (12, 10) is newer than (12, 9). Sizes are by
 """
 
 from doctor.facts.base import GIB, Capability, Unknown, Version, dotted, dotted_driver
-from doctor.facts.build import CudaHome, HostCompiler, Toolkit
-from doctor.facts.data import DataSet
-from doctor.facts.driver import Driver, DriverLibraries, Gpu, Gpus, KernelModule, PciGpu, PciGpus
-from doctor.facts.python import Packages, Python, Pythons, Torch
-from doctor.facts.system import Disk, Memory, System
+from doctor.facts.build import (
+    BuildTools,
+    BuildVariables,
+    Compilers,
+    CudaHome,
+    CxxRuntime,
+    CxxRuntimes,
+    HostCompiler,
+    Toolkit,
+    ToolkitFolder,
+    ToolkitKind,
+    Toolkits,
+)
+from doctor.facts.container import CdiSpec, Docker, GpuContainers, Inside, Podman
+from doctor.facts.data import Coco, DataSet, Infos, Tables
+from doctor.facts.driver import (
+    ComputeMode,
+    CudaVariables,
+    Disagreement,
+    Disagreements,
+    Driver,
+    DriverLibraries,
+    Gpu,
+    Gpus,
+    LibraryFile,
+    LibraryFiles,
+    num_gpus,
+)
+from doctor.facts.extension import Extension, Extensions
+from doctor.facts.kernel import (
+    Dkms,
+    DkmsBuild,
+    Fabric,
+    Flavour,
+    KernelModule,
+    ModuleFile,
+    ModulePolicy,
+    PciGpu,
+    PciGpus,
+    Wsl,
+)
+from doctor.facts.network import IndexAnswer, Network
+from doctor.facts.python import Copy, Environment, Packages, Python, Pythons, Torch, TorchFiles
+from doctor.facts.system import Cpu, Disk, Memory, OpenFiles, Place, Places, System
 
 __all__ = (
     "GIB",
+    "BuildTools",
+    "BuildVariables",
     "Capability",
+    "CdiSpec",
+    "Coco",
+    "Compilers",
+    "ComputeMode",
+    "Copy",
+    "Cpu",
     "CudaHome",
+    "CudaVariables",
+    "CxxRuntime",
+    "CxxRuntimes",
     "DataSet",
+    "Disagreement",
+    "Disagreements",
     "Disk",
+    "Dkms",
+    "DkmsBuild",
+    "Docker",
     "Driver",
     "DriverLibraries",
+    "Environment",
+    "Extension",
+    "Extensions",
+    "Fabric",
+    "Flavour",
     "Gpu",
+    "GpuContainers",
     "Gpus",
     "HostCompiler",
+    "IndexAnswer",
+    "Infos",
+    "Inside",
     "KernelModule",
+    "LibraryFile",
+    "LibraryFiles",
     "Memory",
+    "ModuleFile",
+    "ModulePolicy",
+    "Network",
+    "OpenFiles",
     "Packages",
     "PciGpu",
     "PciGpus",
+    "Place",
+    "Places",
+    "Podman",
     "Python",
     "Pythons",
     "System",
+    "Tables",
     "Toolkit",
+    "ToolkitFolder",
+    "ToolkitKind",
+    "Toolkits",
     "Torch",
+    "TorchFiles",
     "Unknown",
     "Version",
+    "Wsl",
     "dotted",
     "dotted_driver",
+    "num_gpus",
 )

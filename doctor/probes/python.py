@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doctor.facts import Packages, Python, Pythons, Torch, Unknown
+from doctor.compat.torch import archs_of
+from doctor.facts import Environment, Extensions, Packages, Python, Pythons, Torch, Unknown
+from doctor.probes.environment import probe_environment
+from doctor.probes.extension import probe_extensions
 from doctor.versions import find_version, parse_pair
+from doctor.words import say
 
 if TYPE_CHECKING:
     from doctor.shell import Host
@@ -63,6 +68,7 @@ def parse_torch_import(text: str) -> Torch | None:
             imported=True,
             import_error=str(row["gpu_error"]),
             usable_gpus=int(row["usable"]),
+            cxx11_abi=None if row.get("cxx11_abi") is None else bool(row["cxx11_abi"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
@@ -76,22 +82,56 @@ def probe_pythons(host: Host) -> Pythons | Unknown:
     return Pythons(tuple(found)) if found else Unknown("no Python on PATH answers", looked=False)
 
 
-def probe_packages(host: Host, python: str, *, deep: bool) -> tuple[Packages | Unknown, Torch | Unknown]:
-    """Ask the interpreter under examination for its packages, and for torch by reading, or by importing if `deep`."""
+def probe_python(
+    host: Host, python: str, *, deep: bool, asked: tuple[str, ...] = ()
+) -> tuple[Packages | Unknown, Torch | Unknown, Environment | Unknown, Extensions | Unknown]:
+    """Ask the interpreter under examination once for its packages, its torch, how they lie, and compiled extensions.
+
+    torch is read, or imported if `deep`. `asked` are extensions named by hand.
+    """
     output = host.run_python(python, CHILDREN / "python_facts.py", "--packages")
     packages = parse_packages(output.out, python)
     if packages is None:
         words = output.problem or _last_line(output.err) or f"exit {output.code}"
-        unknown = Unknown(f"{python} does not answer: {words}", looked=False)
-        return unknown, unknown
-    if packages.of("torch") is None:
-        return packages, Unknown(f"torch is not installed for {python}")
-    return packages, _imported(host, python, output.out) if deep else _read(output.out, packages)
+        unknown = Unknown(say("{python} does not answer: {words}", python=python, words=words), looked=False)
+        return unknown, unknown, unknown, unknown
+    environment = probe_environment(host, output.out)
+    extensions = probe_extensions(host, output.out, environment, asked)
+    return packages, _torch(host, packages, environment, output.out, deep=deep), environment, extensions
+
+
+def _torch(
+    host: Host, packages: Packages, environment: Environment | Unknown, text: str, *, deep: bool
+) -> Torch | Unknown:
+    version = packages.of("torch")
+    if version is None:
+        return Unknown(say("torch is not installed for {python}", python=packages.python))
+    if isinstance(environment, Environment) and environment.torch and not environment.torch.files:
+        return Unknown(say("of torch {version} only the metadata is there", version=version))
+    if deep:
+        return _imported(host, packages.python, text)
+    torch = _read(text, packages)
+    return torch if isinstance(torch, Unknown) else _with_archs(host, torch, environment)
+
+
+def _with_archs(host: Host, torch: Torch, environment: Environment | Unknown) -> Torch:
+    """Read the GPU code of a build that the table does not know off its library; of official ones the table tells."""
+    known = torch.cuda and archs_of(find_version(torch.version) or (), torch.cuda, host.machine())
+    if torch.cuda is None or known or isinstance(environment, Unknown) or environment.torch is None:
+        return torch
+    if "libtorch_cuda.so" not in environment.torch.libraries:
+        return torch
+    found = host.inspect(f"{environment.torch.folder}/lib/libtorch_cuda.so", ()).get("archs")
+    archs = tuple(map(str, found)) if isinstance(found, list) else ()
+    return replace(torch, archs=archs) if archs else torch
 
 
 def _read(text: str, packages: Packages) -> Torch | Unknown:
     known = parse_torch_version(_torch_file(text))
-    return known or Unknown(f"torch {packages.of('torch')} has no readable torch/version.py", looked=False)
+    if known:
+        return known
+    words = say("torch {version} has no readable torch/version.py", version=packages.of("torch"))
+    return Unknown(words, looked=False)
 
 
 def _imported(host: Host, python: str, facts: str) -> Torch | Unknown:
@@ -103,7 +143,7 @@ def _imported(host: Host, python: str, facts: str) -> Torch | Unknown:
     read = parse_torch_version(_torch_file(facts))
     why = _import_error(output.out) or output.problem or _last_line(output.err) or f"exit {output.code}"
     if read is None:
-        return Unknown(f"torch does not import: {why}", looked=False)
+        return Unknown(say("torch does not import: {why}", why=why), looked=False)
     return Torch(version=read.version, cuda=read.cuda, imported=False, import_error=why)
 
 

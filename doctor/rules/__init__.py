@@ -4,17 +4,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from doctor.rules import compiler, container, data, driver, stack, toolkit, torch
+from doctor.rules import (
+    architecture,
+    compiler,
+    container,
+    data,
+    driver,
+    environment,
+    extension,
+    extension_files,
+    gpus,
+    health,
+    kernel,
+    network,
+    packages,
+    stack,
+    system,
+    toolkit,
+    torch,
+    torch_files,
+    wsl,
+)
 
 if TYPE_CHECKING:
     from doctor.finding import Rule
 
 ALL_RULES: tuple[Rule, ...] = (
+    *kernel.RULES,
     *driver.RULES,
+    *gpus.RULES,
+    *health.RULES,
+    *wsl.RULES,
     *container.RULES,
     *stack.RULES,
     *torch.RULES,
+    *torch_files.RULES,
+    *packages.RULES,
+    *environment.RULES,
+    *extension.RULES,
+    *extension_files.RULES,
     *compiler.RULES,
     *toolkit.RULES,
+    *architecture.RULES,
+    *system.RULES,
+    *network.RULES,
     *data.RULES,
 )

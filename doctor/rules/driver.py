@@ -1,62 +1,50 @@
-"""DRV: the NVIDIA driver is loaded, whole, usable by this user, and known. What PyTorch asks of it: `torch.py`."""
+"""DRV: the driver's libraries are there, whole, of one version, and CUDA starts on them. GPU by GPU: `gpus.py`."""
 
 from doctor.compat import drivers
-from doctor.facts import Driver, DriverLibraries, Gpus, KernelModule, PciGpus, System, Unknown, dotted_driver
+from doctor.facts import (
+    CudaVariables,
+    Disagreements,
+    Driver,
+    DriverLibraries,
+    Fabric,
+    Gpus,
+    KernelModule,
+    LibraryFiles,
+    PciGpus,
+    System,
+    Unknown,
+    Version,
+    dotted_driver,
+    num_gpus,
+)
 from doctor.finding import Finding, rule
+from doctor.words import say
 
-NVML_DRIVER_NOT_LOADED, NVML_MISMATCH = 9, 18  # nvml.h
-CUDA_NOT_READY, CUDA_MISMATCH, CUDA_UNKNOWN = 802, 803, 999  # cuda.h
-INSTALL_DRIVER = "Debian: sudo apt install nvidia-driver; Ubuntu: sudo ubuntu-drivers install; then reboot"
-
-
-@rule("DRV01", "the NVIDIA kernel module is loaded where there is an NVIDIA GPU", category="driver")
-def module_is_loaded(pci: PciGpus, module: KernelModule, system: System) -> Finding | None:
-    """Without the module nothing of CUDA works. The usual cause is a kernel update for which no module was built."""
-    if not pci.found or module.loaded or module.nouveau or system.wsl or system.container or _held(pci, "vfio-pci"):
-        return None
-    on_disk = system.kernel in module.built_for
-    if on_disk and system.secure_boot:
-        return None  # DRV10 says it better
-    if on_disk:
-        saw = f"{pci} is on the PCI bus, a module for kernel {system.kernel} is on disk, but it is not loaded"
-        fix: tuple[str, ...] = ("sudo modprobe nvidia && nvidia-smi", "sudo dmesg | grep -i -E 'nvrm|nvidia' | tail")
-    elif module.built_for:
-        saw = (
-            f"{pci} is on the PCI bus; the driver was built for {', '.join(module.built_for)}, not for {system.kernel}"
-        )
-        fix = (f"sudo apt install linux-headers-{system.kernel} && sudo dkms autoinstall", "or boot the older kernel")
-    else:
-        saw, fix = f"{pci} is on the PCI bus, but no NVIDIA driver is installed", (INSTALL_DRIVER,)
-    return Finding(saw=saw, expected="the module nvidia in /proc/modules", fix=fix)
-
-
-@rule("DRV02", "nouveau does not hold the GPU", category="driver")
-def nouveau_is_away(pci: PciGpus, module: KernelModule) -> Finding | None:
-    """The kernel's own driver cannot run CUDA, and while it holds the GPU NVIDIA's cannot take it."""
-    if module.loaded or not (_held(pci, "nouveau") or (pci.found and module.nouveau)):
-        return None
-    blacklist = "printf 'blacklist nouveau\\noptions nouveau modeset=0\\n' | sudo tee /etc/modprobe.d/nouveau.conf"
-    return Finding(
-        saw=f"{pci} is held by the driver nouveau",
-        expected="the driver nvidia",
-        fix=(
-            INSTALL_DRIVER,
-            f"where the NVIDIA driver is installed: {blacklist} && sudo update-initramfs -u && sudo reboot",
-        ),
-    )
+NVML_MISMATCH = 18  # nvml.h
+CUDA_STUB, CUDA_NO_DEVICE = 34, 100  # cuda.h
+ABOUT_GPUS = {"number of GPUs", "names of the GPUs"}
+CUDA_NOT_READY, CUDA_MISMATCH, CUDA_NO_COMPAT, CUDA_UNKNOWN = 802, 803, 804, 999
 
 
 @rule("DRV03", "the driver's library and kernel module have the same version", category="driver")
-def library_matches_module(libraries: DriverLibraries, module: KernelModule) -> Finding | None:
+def library_matches_module(
+    libraries: DriverLibraries, module: KernelModule, files: LibraryFiles | Unknown
+) -> Finding | None:
     """After an update of the driver packages the old module stays loaded until a reboot, and every call is refused."""
+    if libraries.is_compat or libraries.is_stub:
+        return None  # DRV17 and DRV18 say it better
+    on_disk = files.versions if isinstance(files, LibraryFiles) and len(files.versions) == 1 else (None,)
+    version = libraries.version or on_disk[0]
     told = libraries.nvml_code == NVML_MISMATCH or libraries.cuda_code == CUDA_MISMATCH
-    seen = module.loaded and libraries.version and _differ(module.loaded, libraries.version)
+    seen = module.loaded and version and _differ(module.loaded, version)
     if not told and not (seen and libraries.nvml_code != 0):
         return None
-    loaded = dotted_driver(module.loaded) if module.loaded else "another version"
-    library = dotted_driver(libraries.version) if libraries.version else "another version"
     return Finding(
-        saw=f"the loaded kernel module is {loaded}, the library is {library}",
+        saw=say(
+            "the loaded kernel module is {module}, the library is {library}",
+            module=_version(module.loaded),
+            library=_version(version),
+        ),
         expected="one version of both",
         fix=("sudo reboot", "later: sudo apt-mark hold nvidia-driver-* so that updates wait for you"),
         evidence=(f"nvmlInit returned {libraries.nvml_code}, cuInit returned {libraries.cuda_code}",),
@@ -70,9 +58,11 @@ def library_is_there(libraries: DriverLibraries, module: KernelModule, system: S
         return None
     branch = module.loaded[0]
     return Finding(
-        saw=f"kernel module {dotted_driver(module.loaded)} is loaded, but libcuda.so.1 cannot be loaded",
+        saw=say(
+            "kernel module {version} is loaded, but libcuda.so.1 cannot be loaded", version=dotted_driver(module.loaded)
+        ),
         expected="libcuda.so.1 of the same version",
-        fix=(f"sudo apt install libnvidia-compute-{branch} (Debian: libcuda1)", "ldconfig -p | grep libcuda"),
+        fix=(f"sudo apt install libnvidia-compute-{branch} # Debian: libcuda1", "ldconfig -p | grep libcuda"),
     )
 
 
@@ -83,15 +73,17 @@ def nodes_are_open(module: KernelModule, system: System) -> Finding | None:
         return None
     if module.closed_nodes:
         return Finding(
-            saw=f"this user cannot open {', '.join(module.closed_nodes)}",
+            saw=say("this user cannot open {nodes}", nodes=", ".join(module.closed_nodes)),
             expected="read and write permission",
-            fix=(f"ls -l {module.closed_nodes[0]} # then: sudo usermod -aG GROUP $USER, and log in again",),
+            fix=(
+                say("ls -l {node} # then: sudo usermod -aG GROUP $USER, and log in again", node=module.closed_nodes[0]),
+            ),
         )
     absent = [node for node in ("/dev/nvidiactl", "/dev/nvidia-uvm") if node not in module.nodes]
     if not absent:
         return None
     return Finding(
-        saw=f"the module is loaded without {' and '.join(absent)}",
+        saw=say("the module is loaded without {nodes}", nodes=", ".join(absent)),
         expected="device files for the loaded module",
         fix=("sudo nvidia-modprobe -u -c=0", "sudo modprobe nvidia-uvm"),
         severity="problem" if "/dev/nvidiactl" in absent else "warning",
@@ -100,13 +92,26 @@ def nodes_are_open(module: KernelModule, system: System) -> Finding | None:
 
 
 @rule("DRV06", "CUDA starts on the driver that is loaded", category="driver")
-def cuda_starts(libraries: DriverLibraries, driver: Driver) -> Finding | None:
+def cuda_starts(
+    *,
+    libraries: DriverLibraries,
+    driver: Driver,
+    gpus: Gpus | Unknown,
+    variables: CudaVariables,
+    fabric: Fabric | Unknown,
+    pci: PciGpus | Unknown,
+    module: KernelModule,
+) -> Finding | None:
     """NVML (and nvidia-smi) may look healthy while CUDA itself refuses."""
     code = libraries.cuda_code
-    if code is None or code in {0, CUDA_MISMATCH}:
+    if code is None or code in {0, CUDA_STUB, CUDA_MISMATCH, CUDA_NO_COMPAT}:
         return None
+    if code == CUDA_NO_DEVICE and (_all_uncut(gpus) or _all_hidden(variables, gpus, pci) or _all_refused(pci, module)):
+        return None  # DRV22, DRV23, and DRV07 or DRV15 say it better
+    if code == CUDA_NOT_READY and _fabric_is_down(fabric, gpus):
+        return None  # so does DRV21
     fixes = {
-        100: ("echo $CUDA_VISIBLE_DEVICES; nvidia-smi -L # MIG on without instances, or devices hidden",),
+        CUDA_NO_DEVICE: ("nvidia-smi -L; sudo dmesg | grep -i -E 'nvrm|xid' | tail # does the driver see the GPU?",),
         CUDA_NOT_READY: ("sudo systemctl start nvidia-fabricmanager # of exactly the driver's version",),
         CUDA_UNKNOWN: (
             "sudo modprobe -r nvidia_uvm && sudo modprobe nvidia_uvm # usual after suspend",
@@ -114,27 +119,13 @@ def cuda_starts(libraries: DriverLibraries, driver: Driver) -> Finding | None:
         ),
     }
     return Finding(
-        saw=f"{driver} answers, but cuInit returns {code}",
+        saw=say(
+            "driver {version} answers, but cuInit returns {code}", version=dotted_driver(driver.version), code=code
+        ),
         expected="0",
         fix=fixes.get(code, ("sudo dmesg | grep -i -E 'nvrm|xid' | tail", "sudo reboot")),
         confidence="sure" if code in fixes else "guess",
     )
-
-
-@rule("DRV07", "the driver still supports every GPU in the machine", category="driver")
-def driver_supports_gpus(pci: PciGpus, module: KernelModule) -> Finding | None:
-    """Branch 580 is the last for Maxwell, Pascal and Volta, 470 the last for Kepler."""
-    if module.loaded is None:
-        return None
-    for gpu in pci.found:
-        last = drivers.last_branch_for(gpu.capability) if gpu.capability else None
-        if last and module.loaded[0] > last:
-            return Finding(
-                saw=f"driver {dotted_driver(module.loaded)} no longer supports {gpu}",
-                expected=f"branch {last} or older for this GPU",
-                fix=(f"install the driver of branch {last}, for example: sudo apt install nvidia-driver-{last}",),
-            )
-    return None
 
 
 @rule("DRV08", "the driver is one that the doctor's table knows", category="driver")
@@ -143,80 +134,166 @@ def driver_is_known(driver: Driver) -> Finding | None:
     if not drivers.is_newer_than_table(driver.version):
         return None
     return Finding(
-        saw=f"driver {dotted_driver(driver.version)} is newer than the table of {drivers.AS_OF}",
-        expected=f"a branch up to {drivers.NEWEST_BRANCH}",
+        saw=say(
+            "driver {version} is newer than the table of {date}",
+            version=dotted_driver(driver.version),
+            date=drivers.AS_OF,
+        ),
+        expected=say("a branch up to {branch}", branch=drivers.NEWEST_BRANCH),
         fix=("nothing to do: a newer driver runs all older CUDA",),
         severity="note",
     )
 
 
-@rule("DRV09", "no GPU is set aside for a virtual machine", category="driver")
-def gpu_is_not_passed_through(pci: PciGpus, gpus: Gpus | Unknown) -> Finding | None:
-    """vfio-pci holds a GPU so that a guest may have it; the host cannot use it meanwhile."""
-    if not _held(pci, "vfio-pci"):
+@rule("DRV17", "a forward-compatibility libcuda fits GPU and driver", category="driver")
+def compat_fits(
+    libraries: DriverLibraries, gpus: Gpus | Unknown, pci: PciGpus | Unknown, files: LibraryFiles | Unknown
+) -> Finding | None:
+    """The package cuda-compat lets an older driver run a newer CUDA, on data-centre GPUs only."""
+    code = libraries.cuda_code
+    if code != CUDA_NO_COMPAT and not (libraries.is_compat and code not in {0, None}):
         return None
+    folders = files.compat_folders if isinstance(files, LibraryFiles) else ()
+    where = libraries.cuda_path or ", ".join(folders) or "libcuda.so.1"
+    names = [gpu.name for gpu in gpus.found] if isinstance(gpus, Gpus) else []
+    names = names or ([gpu.name for gpu in pci.found] if isinstance(pci, PciGpus) else [])
+    consumer = next((name for name in names if drivers.is_consumer(name)), "")
+    if consumer:
+        saw: str = say(
+            "libcuda is {path}, of a forward-compatibility package; {gpu} cannot use one (cuInit: {code})",
+            path=where,
+            gpu=consumer,
+            code=code,
+        )
+    else:
+        saw = say(
+            "libcuda is {path}, of a forward-compatibility package, and refuses this driver or GPU (cuInit: {code})",
+            path=where,
+            code=code,
+        )
     return Finding(
-        saw=f"{pci} is held by vfio-pci",
-        expected="the driver nvidia",
-        fix=("work in the guest, or give the GPU back to the host: sudo virsh nodedev-reattach DEVICE",),
-        severity="problem" if isinstance(gpus, Unknown) else "note",
+        saw=saw,
+        expected="the driver's own libcuda",
+        fix=(
+            "take the compat folder out of LD_LIBRARY_PATH, or out of /etc/ld.so.conf.d and run: sudo ldconfig",
+            "sudo apt remove 'cuda-compat-*'",
+            "or install a newer driver, which needs no such package",
+        ),
+        confidence="sure" if code == CUDA_NO_COMPAT else "likely",
     )
 
 
-@rule("DRV10", "Secure Boot lets the NVIDIA module in", category="secure-boot")
-def secure_boot_lets_it_in(pci: PciGpus, module: KernelModule, system: System) -> Finding | None:
-    """With Secure Boot the kernel loads only modules signed with a key that the firmware or the user enrolled."""
-    rejected = system.secure_boot and system.kernel in module.built_for and not module.loaded and not module.nouveau
-    if not pci.found or not rejected or system.container:
+@rule("DRV18", "programs do not load the toolkit's stub in place of libcuda", category="driver")
+def libcuda_is_no_stub(libraries: DriverLibraries | Unknown, files: LibraryFiles | Unknown) -> Finding | None:
+    """A stubs folder is for the linker; a program that loads the stub gets error 34 from every call."""
+    folders = files.stub_folders if isinstance(files, LibraryFiles) else ()
+    loaded = isinstance(libraries, DriverLibraries) and (libraries.is_stub or libraries.cuda_code == CUDA_STUB)
+    if not loaded and not folders:
+        return None
+    if loaded:
+        saw: str = "libcuda.so.1 is the stub of a toolkit: CUDA answers 34"
+    else:
+        saw = say("LD_LIBRARY_PATH holds {folders}", folders=", ".join(folders))
+    return Finding(
+        saw=saw,
+        expected="libcuda.so.1 of the driver; a stubs folder only in LIBRARY_PATH, for the linker",
+        fix=(
+            "export LD_LIBRARY_PATH=$(printf %s \"$LD_LIBRARY_PATH\" | tr : '\\n' | grep -v stubs | paste -sd:)",
+            "where a link was made: rm the file libcuda.so.1 in the stubs folder",
+        ),
+        severity="problem" if loaded else "warning",
+    )
+
+
+@rule("DRV19", "the driver libraries on disk are of one version", category="driver")
+def one_version_is_installed(files: LibraryFiles, system: System) -> Finding | None:
+    """A driver of NVIDIA's .run installer beside the distribution's leaves a mixture that breaks at some update."""
+    if system.wsl or len(files.versions) < 2:
         return None
     return Finding(
-        saw=f"Secure Boot is on, a module for kernel {system.kernel} is on disk, and it is not loaded",
-        expected="a module signed with an enrolled key",
+        saw=say("driver libraries of several versions: {files}", files=", ".join(map(str, files.found))),
+        expected="one version",
         fix=(
-            "sudo modprobe nvidia # 'Key was rejected by service' confirms it",
-            "sudo mokutil --import /var/lib/shim-signed/mok/MOK.der # then reboot and enrol the key in the blue screen",
-            "or switch Secure Boot off in the firmware",
+            say("dpkg -S {file} || rpm -qf {file} # no package: from a .run installer", file=files.found[0].path),
+            "sudo nvidia-uninstall # removes what the .run installer brought; then reinstall the distribution's driver",
         ),
+        severity="warning",
         confidence="likely",
     )
 
 
-@rule("DRV11", "WSL reaches the Windows driver", category="wsl")
-def wsl_reaches_windows(system: System, libraries: DriverLibraries) -> Finding | None:
-    """In WSL 2 the GPU comes through /dev/dxg and libcuda of /usr/lib/wsl/lib; a Linux driver inside breaks both."""
-    if not system.wsl or (system.dxg and libraries.cuda_code is not None):
+@rule("DRV20", "the sources about the driver agree", category="driver")
+def sources_agree(
+    *,
+    disagreements: Disagreements,
+    gpus: Gpus | Unknown,
+    libraries: DriverLibraries | Unknown,
+    system: System,
+    variables: CudaVariables,
+) -> Finding | None:
+    """NVML, libcuda, nvidia-smi and the kernel should tell one story; where they do not, parts of two drivers mix."""
+    confined = system.container or variables.in_job  # the kernel lists the GPUs of others too
+    lost = isinstance(gpus, Gpus) and gpus.lost  # DRV27 says it better
+    explained = ABOUT_GPUS if confined or lost else set()
+    if isinstance(libraries, DriverLibraries) and libraries.is_compat:
+        explained = explained | {"newest CUDA"}  # that is what forward compatibility is for
+    found = [one for one in disagreements.found if one.what not in explained]
+    if not found:
         return None
-    if not system.dxg:
-        saw, fix = (
-            "there is no /dev/dxg",
-            ("wsl --update # in Windows, then: wsl --shutdown", "install the Windows driver"),
-        )
-    else:
-        saw = "libcuda.so.1 cannot be loaded"
-        fix = ("ls /usr/lib/wsl/lib # libcuda.so.1 there?", "export LD_LIBRARY_PATH=/usr/lib/wsl/lib:$LD_LIBRARY_PATH")
-    return Finding(saw=saw, expected="/dev/dxg and /usr/lib/wsl/lib/libcuda.so.1", fix=fix, severity="warning")
+    first = found[0]
+    answers = ", ".join(f"{answer} ({source})" for source, answer in first.answers)
+    return Finding(
+        saw=say("{what}: {answers}", what=first.what, answers=answers),
+        expected="one answer to each question",
+        fix=("ldconfig -p | grep -E 'libcuda|libnvidia-ml'; echo $LD_LIBRARY_PATH; which -a nvidia-smi", "sudo reboot"),
+        severity="warning",
+        confidence="likely",
+        evidence=tuple(map(str, found[1:])),
+    )
 
 
-def _held(pci: PciGpus, driver: str) -> bool:
-    return any(gpu.driver == driver for gpu in pci.found)
+def _fabric_is_down(fabric: Fabric | Unknown, gpus: Gpus | Unknown) -> bool:
+    down = isinstance(fabric, Fabric) and fabric.active is False
+    return down or (isinstance(gpus, Gpus) and any(gpu.fabric_waits for gpu in gpus.found))
 
 
-def _differ(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+def _all_uncut(gpus: Gpus | Unknown) -> bool:
+    return isinstance(gpus, Gpus) and gpus.uncut == gpus.found
+
+
+def _all_hidden(variables: CudaVariables, gpus: Gpus | Unknown, pci: PciGpus | Unknown) -> bool:
+    count = num_gpus(gpus, pci)
+    return count > 0 and variables.left_of(count) == 0
+
+
+def _all_refused(pci: PciGpus | Unknown, module: KernelModule) -> bool:
+    """Whether the loaded module takes none of the GPUs on the bus."""
+    if module.loaded is None or isinstance(pci, Unknown) or not pci.found:
+        return False
+    return not any(
+        gpu.capability is None or drivers.drives(module.loaded, module.flavour, gpu.capability, gpu.name)
+        for gpu in pci.found
+    )
+
+
+def _version(version: Version | None) -> str:
+    return dotted_driver(version) if version else "another version"
+
+
+def _differ(one: Version, other: Version) -> bool:
     """Return whether two versions differ as far as both go: a file name may carry fewer places."""
     places = min(len(one), len(other))
     return one[:places] != other[:places]
 
 
 RULES = (
-    module_is_loaded,
-    nouveau_is_away,
     library_matches_module,
     library_is_there,
     nodes_are_open,
     cuda_starts,
-    driver_supports_gpus,
     driver_is_known,
-    gpu_is_not_passed_through,
-    secure_boot_lets_it_in,
-    wsl_reaches_windows,
+    compat_fits,
+    libcuda_is_no_stub,
+    one_version_is_installed,
+    sources_agree,
 )

@@ -1,6 +1,7 @@
 """STK: the machine can carry a pinned stack: driver, GPU, Python, C library, room. Choosing: `advise.py`."""
 
 from doctor.compat.archs import coverage
+from doctor.compat.recipes import need_of
 from doctor.facts import (
     GIB,
     Disk,
@@ -17,6 +18,7 @@ from doctor.facts import (
 )
 from doctor.finding import Finding, Goal, rule
 from doctor.stacks import Stacks
+from doctor.words import say
 
 MEMORY_OF_SMOKE_RUN = 8 * GIB
 
@@ -24,12 +26,12 @@ MEMORY_OF_SMOKE_RUN = 8 * GIB
 @rule("STK01", "the driver is new enough for a pinned stack", category="driver-too-old-for-cuda")
 def driver_runs_a_stack(driver: Driver, stacks: Stacks) -> Finding | None:
     """Within one CUDA major any driver of that major runs the code, so few are too old."""
-    needed = min(stack.min_driver for stack in stacks.known)
-    if driver.version >= needed:
+    if any(driver.reaches(stack.min_driver, stack.cuda) for stack in stacks.known):
         return None
+    needed = min(stack.min_driver for stack in stacks.known)
     return Finding(
-        saw=f"{driver} is older than every pinned stack needs",
-        expected=f"{dotted_driver(needed)} or newer",
+        saw=say("{driver} is older than every pinned stack needs", driver=driver),
+        expected=say("{version} or newer", version=dotted_driver(needed)),
         fix=(
             "install a newer driver (Ubuntu: sudo ubuntu-drivers install; Debian: sudo apt install nvidia-driver)",
             "or work on the CPU: BEVREADY_STACK=cu130 ./bevready repro …",
@@ -43,9 +45,11 @@ def stack_covers_gpus(gpus: Gpus, system: System, stacks: Stacks) -> Finding | N
     for gpu in gpus.found:
         if all(coverage(stack.archs_for(system.machine), gpu.capability) == "none" for stack in stacks.known):
             return Finding(
-                saw=f"no pinned stack has code for {gpu} on {system.machine}",
-                expected="one of: "
-                + "; ".join(f"{s.name}: {' '.join(s.archs_for(system.machine))}" for s in stacks.known),
+                saw=say("no pinned stack has code for {gpu} on {machine}", gpu=gpu, machine=system.machine),
+                expected=say(
+                    "one of: {archs}",
+                    archs="; ".join(f"{s.name}: {' '.join(s.archs_for(system.machine))}" for s in stacks.known),
+                ),
                 fix=(
                     "hide this GPU: export CUDA_VISIBLE_DEVICES=…",
                     "or work on the CPU: BEVREADY_STACK=cu130 ./bevready …",
@@ -76,8 +80,8 @@ def python_is_in_range(pythons: Pythons, stacks: Stacks) -> Finding | None:
     if any(low <= python.version[:2] <= high for python in pythons.found):
         return None
     return Finding(
-        saw=f"found Python {pythons}",
-        expected=f"Python {dotted(low)} to {dotted(high)}",
+        saw=say("found Python {pythons}", pythons=pythons),
+        expected=say("Python {low} to {high}", low=dotted(low), high=dotted(high)),
         fix=("sudo apt install python3 python3-venv", "or, without root: uv python install 3.11"),
     )
 
@@ -92,7 +96,7 @@ def python_has_venv(pythons: Pythons, stacks: Stacks) -> Finding | None:
         return None
     version = dotted(fitting[0].version[:2])
     return Finding(
-        saw=f"{fitting[0]} lacks the modules venv or ensurepip",
+        saw=say("{python} lacks the modules venv or ensurepip", python=fitting[0]),
         expected="both modules",
         fix=(f"sudo apt install python{version}-venv",),
     )
@@ -106,8 +110,10 @@ def glibc_is_new_enough(pythons: Pythons, stacks: Stacks) -> Finding | None:
     if own.glibc is not None and own.glibc >= needed:
         return None
     return Finding(
-        saw=f"the C library is {'glibc ' + dotted(own.glibc) if own.glibc else 'not glibc'}",
-        expected=f"glibc {dotted(needed)} or newer (Debian 10, Ubuntu 18.10, RHEL 8 or newer)",
+        saw=say("the C library is glibc {version}", version=dotted(own.glibc))
+        if own.glibc
+        else "the C library is not glibc",
+        expected=say("glibc {needed} or newer (Debian 10, Ubuntu 18.10, RHEL 8 or newer)", needed=dotted(needed)),
         fix=("use the container: ./bevready docker-run needs only a driver on the host", "or a newer distribution"),
     )
 
@@ -120,8 +126,8 @@ def disk_has_room(disk: Disk, packages: Packages | Unknown, stacks: Stacks) -> F
     if installed or disk.free >= needed:
         return None
     return Finding(
-        saw=f"{disk.free / GIB:.1f} GiB free at {disk.path}",
-        expected=f"{needed / GIB:.0f} GiB to install a stack",
+        saw=say("{free} GiB free at {path}", free=f"{disk.free / GIB:.1f}", path=disk.path),
+        expected=say("{needed} GiB to install a stack", needed=f"{needed / GIB:.0f}"),
         fix=(
             "free some room: pip cache purge; docker system prune",
             "or elsewhere: BEVREADY_VENV=/big/disk/venv ./bevready …",
@@ -135,7 +141,7 @@ def memory_is_enough(memory: Memory) -> Finding | None:
     if memory.available >= MEMORY_OF_SMOKE_RUN:
         return None
     return Finding(
-        saw=f"{memory.available / GIB:.1f} GiB of memory available",
+        saw=say("{free} GiB of memory available", free=f"{memory.available / GIB:.1f}"),
         expected="8 GiB",
         fix=("close what else runs", "raise the container's limit: docker run --memory=16g …"),
         severity="warning",
@@ -148,7 +154,7 @@ def cpu_is_supported(system: System) -> Finding | None:
     if system.machine in {"x86_64", "aarch64"}:
         return None
     return Finding(
-        saw=f"this CPU is {system.machine}",
+        saw=say("this CPU is {machine}", machine=system.machine),
         expected="x86_64 or aarch64",
         fix=("use another machine: PyTorch publishes no wheels for this one",),
     )
@@ -161,10 +167,27 @@ def environment_is_pinned(packages: Packages, stacks: Stacks, goal: Goal) -> Fin
     if torch is None or any(torch.split("+")[0] == stack.torch for stack in stacks.known):
         return None
     return Finding(
-        saw=f"torch {torch} is installed for {packages.python}",
-        expected="torch " + ", ".join(f"{stack.torch} ({stack.name})" for stack in stacks.known),
+        saw=say("torch {torch} is installed for {python}", torch=torch, python=packages.python),
+        expected=say("torch {known}", known=", ".join(f"{stack.torch} ({stack.name})" for stack in stacks.known)),
         fix=("./bevready repro … installs a pinned stack into .venv and uses that",),
         severity="warning" if goal.kind == "recipe" else "note",
+        repair=(("recreate",),),
+    )
+
+
+@rule("STK11", "a GPU has the memory that training the recipe takes", category="cuda-oom")
+def memory_trains_recipe(gpus: Gpus, goal: Goal) -> Finding | None:
+    """24 GB cards cannot train bevformer_base in fp32; evaluating it takes a fraction."""
+    need = need_of(goal.recipe) if goal.kind == "recipe" else None
+    sizes = [gpu.memory for gpu in gpus.found if gpu.memory]
+    if need is None or not sizes or max(sizes) >= need.training:
+        return None
+    return Finding(
+        saw=str(gpus),
+        expected=say("{need} GiB on one GPU to train {recipe}", need=f"{need.training / GIB:.1f}", recipe=goal.recipe),
+        fix=("evaluate only: --eval-only --checkpoint FILE", "or train a smaller recipe: bevformer_tiny takes 6.3 GiB"),
+        severity="warning",
+        confidence="likely",
     )
 
 
@@ -179,4 +202,5 @@ RULES = (
     memory_is_enough,
     cpu_is_supported,
     environment_is_pinned,
+    memory_trains_recipe,
 )

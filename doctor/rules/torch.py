@@ -6,6 +6,7 @@ from doctor.compat.torch import AS_OF, NEWEST, archs_of, torch_row
 from doctor.facts import Driver, Gpus, Packages, PciGpus, System, Torch, Unknown, dotted, dotted_driver
 from doctor.finding import Finding, rule
 from doctor.versions import find_version, parse_version
+from doctor.words import say
 
 NUMPY_2 = (2,)
 REINSTALL = "./bevready repro … installs a pinned stack into .venv; elsewhere: pip install --force-reinstall torch"
@@ -17,12 +18,13 @@ def torch_imports(torch: Torch) -> Finding | None:
     if torch.imported is not False:
         return None
     return Finding(
-        saw=f"import torch fails: {torch.import_error}",
+        saw=say("import torch fails: {error}", error=torch.import_error),
         expected="an import without words",
         fix=(
             "remove the environment and run ./bevready again",
             "elsewhere: pip install --force-reinstall --no-cache-dir torch",
         ),
+        repair=(("recreate",),),
     )
 
 
@@ -33,9 +35,14 @@ def torch_is_a_cuda_build(torch: Torch, gpus: Gpus | Unknown, pci: PciGpus | Unk
     if torch.cuda is not None or not has_gpu:
         return None
     return Finding(
-        saw=f"torch {torch.version} is a CPU-only build; here is {gpus if isinstance(gpus, Gpus) else pci}",
+        saw=say(
+            "torch {version} is a CPU-only build; here is {gpus}",
+            version=torch.version,
+            gpus=gpus if isinstance(gpus, Gpus) else pci,
+        ),
         expected="a CUDA build",
         fix=(REINSTALL,),
+        repair=(("recreate",),),
     )
 
 
@@ -49,15 +56,19 @@ def torch_covers_gpus(torch: Torch, gpus: Gpus, system: System) -> Finding | Non
         reached = coverage(archs, gpu.capability)
         if reached == "native":
             continue
-        words = f"torch {torch.version} carries {' '.join(archs)}; {gpu} "
+        words = {"version": torch.version, "archs": " ".join(archs), "gpu": gpu}
         if reached == "ptx":
             return Finding(
-                saw=words + "runs from PTX: the first start takes minutes",
+                saw=say("torch {version} carries {archs}; {gpu} runs from PTX: the first start takes minutes", **words),
                 expected="code of its own major version",
                 fix=("let the first start finish; its result stays in ~/.nv/ComputeCache",),
                 severity="note",
             )
-        return Finding(saw=words + "gets none of it", expected="code of its major version, or PTX", fix=(REINSTALL,))
+        return Finding(
+            saw=say("torch {version} carries {archs}; {gpu} gets none of it", **words),
+            expected="code of its major version, or PTX",
+            fix=(REINSTALL,),
+        )
     return None
 
 
@@ -67,11 +78,16 @@ def driver_runs_torch(torch: Torch, driver: Driver) -> Finding | None:
     if torch.cuda is None:
         return None
     needed = drivers.min_driver(torch.cuda)
-    if needed is None or driver.version >= needed:
+    if needed is None or driver.reaches(needed, torch.cuda):
         return None
     return Finding(
-        saw=f"torch {torch.version} was built with CUDA {dotted(torch.cuda)}; {driver}",
-        expected=f"driver {dotted_driver(needed)} or newer",
+        saw=say(
+            "torch {version} was built with CUDA {cuda}; {driver}",
+            version=torch.version,
+            cuda=dotted(torch.cuda),
+            driver=driver,
+        ),
+        expected=say("driver {needed} or newer", needed=dotted_driver(needed)),
         fix=(
             "python3 -m doctor stack # names the pinned stack that this driver runs",
             "or a newer driver; on data-centre GPUs the package cuda-compat also does",
@@ -89,8 +105,8 @@ def torchvision_matches(torch: Torch, packages: Packages) -> Finding | None:
         return None
     wanted = dotted(row.torchvision)
     return Finding(
-        saw=f"torchvision {installed} with torch {torch.version}",
-        expected=f"torchvision {wanted}",
+        saw=say("torchvision {installed} with torch {version}", installed=installed, version=torch.version),
+        expected=say("torchvision {wanted}", wanted=wanted),
         fix=(f'pip install --force-reinstall --no-deps "torchvision=={wanted}.*"',),
     )
 
@@ -107,7 +123,7 @@ def numpy_is_old_enough(packages: Packages) -> Finding | None:
     if not guests:
         return None
     return Finding(
-        saw=f"numpy {dotted(numpy)} with {' and '.join(guests)}",
+        saw=say("numpy {numpy} with {guests}", numpy=dotted(numpy), guests=", ".join(guests)),
         expected="numpy below 2",
         fix=('pip install "numpy<2"',),
         severity="problem" if row and not row.numpy2 else "warning",
@@ -120,8 +136,8 @@ def torch_is_known(torch: Torch) -> Finding | None:
     if parse_version(torch.version)[:2] <= NEWEST:
         return None
     return Finding(
-        saw=f"torch {torch.version} is newer than the table of {AS_OF}",
-        expected=f"a release up to {dotted(NEWEST)}",
+        saw=say("torch {version} is newer than the table of {date}", version=torch.version, date=AS_OF),
+        expected=say("a release up to {newest}", newest=dotted(NEWEST)),
         fix=("python3 -m doctor --deep # asks this torch itself",),
         severity="note",
     )
@@ -133,8 +149,14 @@ def tensors_land(torch: Torch, gpus: Gpus) -> Finding | None:
     if torch.usable_gpus is None or torch.cuda is None or torch.usable_gpus >= len(gpus.found):
         return None
     return Finding(
-        saw=f"torch computes on {torch.usable_gpus} of {len(gpus.found)} GPUs"
-        + (f": {torch.import_error}" if torch.import_error else ""),
+        saw=say(
+            "torch computes on {usable} of {all} GPUs: {error}"
+            if torch.import_error
+            else "torch computes on {usable} of {all} GPUs",
+            usable=torch.usable_gpus,
+            all=len(gpus.found),
+            error=torch.import_error,
+        ),
         expected="all of them",
         fix=("echo $CUDA_VISIBLE_DEVICES", "nvidia-smi # a GPU in exclusive mode or taken by MIG is not usable"),
         confidence="likely",
@@ -148,8 +170,13 @@ def torch_fits_python(torch: Torch, packages: Packages) -> Finding | None:
     if row is None or row.python_min <= packages.version[:2] <= row.python_max:
         return None
     return Finding(
-        saw=f"torch {torch.version} in Python {dotted(packages.version)} ({packages.python})",
-        expected=f"Python {dotted(row.python_min)} to {dotted(row.python_max)}",
+        saw=say(
+            "torch {version} in Python {python} ({path})",
+            version=torch.version,
+            python=dotted(packages.version),
+            path=packages.python,
+        ),
+        expected=say("Python {low} to {high}", low=dotted(row.python_min), high=dotted(row.python_max)),
         fix=("echo $PYTHONPATH # another environment's folder there?", "install into a fresh environment: ./bevready"),
         confidence="likely",
         severity="warning",
@@ -157,12 +184,10 @@ def torch_fits_python(torch: Torch, packages: Packages) -> Finding | None:
 
 
 def _archs(torch: Torch, system: System) -> tuple[str, ...] | None:
-    """Return what the build says of itself, else what the table says of the official x86_64 build."""
+    """Return what the build says of itself, else what the table says of the official build for this CPU."""
     if isinstance(torch.archs, tuple):
         return torch.archs
-    if torch.cuda is None or system.machine != "x86_64":
-        return None
-    return archs_of(parse_version(torch.version), torch.cuda)
+    return archs_of(parse_version(torch.version), torch.cuda, system.machine) if torch.cuda else None
 
 
 RULES = (

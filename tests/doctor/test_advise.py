@@ -8,8 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from doctor.advise import advise
-from doctor.facts import Driver, DriverLibraries, Gpu, Gpus, KernelModule, PciGpu, PciGpus, System, Unknown
+from doctor.advise import Advice, advise
+from doctor.facts import (
+    DataSet,
+    Disk,
+    Driver,
+    DriverLibraries,
+    Gpu,
+    Gpus,
+    KernelModule,
+    PciGpu,
+    PciGpus,
+    System,
+    Unknown,
+)
+from doctor.finding import Goal
 from doctor.machine import FIELD_OF_FACT, Machine
 from doctor.stacks import StackError, read_stacks
 
@@ -155,3 +168,87 @@ def test_a_stack_without_code_for_the_gpu_names_what_it_has() -> None:
     rejected = [fit for fit in advise(machine((580, 95, 5), (7, 0)), STACKS).ranking if fit.rejections]
     words = "it has code for sm_75 sm_80 sm_86 sm_90 sm_100 sm_120, not for sm_70"
     assert [(fit.stack.name, fit.rejections) for fit in rejected] == [("cu130", (words,))]
+
+
+@pytest.mark.parametrize(("gpus", "why"), [([(8, 9)], "for 1 GPU"), ([(8, 9), (8, 6)], "for 2 GPUs")])
+def test_the_gpus_are_counted(gpus: list[tuple[int, int]], why: str) -> None:
+    assert advise(machine((580, 95, 5), *gpus), STACKS).why == why
+
+
+def test_a_driver_that_has_all_of_a_stack_s_cuda_needs_no_remark() -> None:
+    assert [fit.remarks for fit in advise(machine((580, 95, 5), (8, 9)), STACKS).ranking] == [(), (), ()]
+
+
+def with_memory(*sizes_in_gib: int) -> Machine:
+    gpus = tuple(Gpu(f"GPU {size}", (8, 9), size << 30) for size in sizes_in_gib)
+    return replace(machine((580, 95, 5), (8, 9)), gpus=Gpus(gpus))
+
+
+class TestARecipe:
+    TRAINVAL = DataSet(path="/data/nuscenes", versions=("v1.0-mini", "v1.0-trainval"))
+    MINI = DataSet(path="/data/mini", versions=("v1.0-mini",))
+
+    def advice(self, there: Machine, recipe: str = "bevformer_base") -> Advice:
+        return advise(there, STACKS, Goal("recipe", recipe))
+
+    def test_its_memory_is_judged_by_the_largest_gpu(self) -> None:
+        small = self.advice(replace(with_memory(11, 24), data_set=self.TRAINVAL))
+        (words,) = small.recipe
+        assert words.startswith("training bevformer_base takes about 27.8 GiB per GPU, here are 24.0")
+        assert words.endswith("or train bevformer_small")
+        assert self.advice(replace(with_memory(24, 32), data_set=self.TRAINVAL)).recipe == ()
+
+    def test_a_gpu_too_small_for_all_of_them(self) -> None:
+        tiny = self.advice(replace(with_memory(4), data_set=self.TRAINVAL), "bevformer_tiny")
+        assert tiny.recipe == ("training bevformer_tiny takes about 6.3 GiB per GPU, here are 4.0: evaluate only",)
+
+    @pytest.mark.parametrize("recipe", ["bevformer_nano", "bevformer_tiny_fp16"])
+    def test_a_recipe_that_the_table_does_not_hold(self, recipe: str) -> None:
+        assert self.advice(replace(with_memory(4), data_set=self.TRAINVAL), recipe).recipe == ()
+
+    def test_a_gpu_that_does_not_tell_its_memory(self) -> None:
+        silent = replace(machine((580, 95, 5), (8, 9)), data_set=self.TRAINVAL)
+        assert self.advice(silent).recipe == ()
+        assert self.advice(replace(EMPTY, data_set=self.TRAINVAL)).recipe == ()
+
+    @pytest.mark.parametrize(
+        ("data", "command"),
+        [
+            (TRAINVAL, "./bevready repro --recipe bevformer_base --dataroot /data/nuscenes"),
+            (MINI, "./bevready repro --recipe bevformer_base --data nuscenes-mini --dataroot /data/mini"),
+            (
+                replace(MINI, missing_tables=("scene.json",)),
+                "./bevready repro --recipe bevformer_base --data synth --smoke",
+            ),
+            (replace(MINI, versions=()), "./bevready repro --recipe bevformer_base --data synth --smoke"),
+        ],
+    )
+    def test_the_next_command_takes_the_data_that_is_there(self, data: DataSet, command: str) -> None:
+        assert self.advice(replace(with_memory(80), data_set=data)).next_command == command
+
+    def test_no_data_and_no_room_for_it(self) -> None:
+        told = self.advice(replace(with_memory(80), disk=Disk("/", 10**9 * 399))).recipe
+        assert len(told) == 2
+        assert told[1] == "399 GB are free at /; nuScenes trainval takes about 400"
+        assert len(self.advice(replace(with_memory(80), disk=Disk("/", 10**9 * 400))).recipe) == 1
+
+    def test_other_goals_do_not_ask_for_it(self) -> None:
+        assert advise(with_memory(4), STACKS).recipe == ()
+
+
+@pytest.mark.parametrize(
+    ("goal", "command"),
+    [
+        (Goal("run"), "./bevready repro --recipe bevformer_tiny --data synth --smoke"),
+        (Goal("build-ext"), "./bevready build-ext"),
+        (Goal("docker"), "./bevready docker-run"),
+    ],
+)
+def test_the_next_command_serves_the_goal(goal: Goal, command: str) -> None:
+    assert advise(machine((580, 95, 5), (8, 9)), STACKS, goal).next_command == command
+
+
+def test_gpus_that_the_stack_has_no_code_for_are_hidden_by_the_command() -> None:
+    mixed = advise(machine((580, 95, 5), (12, 0), (6, 0), (12, 0)), STACKS)
+    assert mixed.next_command.startswith("CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=0,2 ./bevready repro")
+    assert advise(machine((580, 95, 5), (12, 0), (12, 0)), STACKS).next_command.startswith("./bevready repro")

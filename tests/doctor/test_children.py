@@ -14,7 +14,7 @@ import pytest
 
 from doctor.facts import Driver, DriverLibraries, Gpu, Gpus, Unknown
 from doctor.probes.driver import probe_driver
-from doctor.probes.python import probe_packages
+from doctor.probes.python import probe_python
 from doctor.shell import LiveHost
 
 NVML = """
@@ -39,6 +39,32 @@ int nvmlDeviceGetCudaComputeCapability(void *d, int *major, int *minor) {
     return 0;
 }
 int nvmlDeviceGetMemoryInfo(void *d, nvmlMemory_t *m) { m->total = 85899345920ULL; m->free = 1; m->used = 2; return 0; }
+"""
+NEWER_NVML = """
+typedef struct { unsigned char cluster[16]; int status; unsigned clique; unsigned char state; } nvmlGpuFabricInfo_t;
+int nvmlDeviceGetMigMode(void *d, unsigned *now, unsigned *later) {
+    if (d != devices) return 3;
+    *now = 1;
+    *later = 0;
+    return 0;
+}
+int nvmlDeviceGetMigDeviceHandleByIndex(void *d, unsigned i, void **m) { *m = d; return i == 0 || i == 2 ? 0 : 6; }
+int nvmlDeviceGetTotalEccErrors(void *d, int kind, int since, unsigned long long *n) {
+    *n = kind == 1 && since == 0 ? 5000000000ULL : 0;
+    return d == devices ? 0 : 3;
+}
+int nvmlDeviceGetRemappedRows(void *d, unsigned *corrected, unsigned *lost, unsigned *pending, unsigned *failed) {
+    *corrected = *lost = *failed = 0;
+    *pending = d == devices;
+    return 0;
+}
+int nvmlDeviceGetGpuFabricInfo(void *d, nvmlGpuFabricInfo_t *f) { f->state = 2; return d == devices ? 0 : 3; }
+int nvmlDeviceGetComputeRunningProcesses_v3(void *d, unsigned *n, void *rows) {
+    *n = d == devices ? 4 : 0;
+    return rows ? 2 : d == devices ? 7 : 0;
+}
+int nvmlDeviceGetPersistenceMode(void *d, int *on) { *on = d == devices; return 0; }
+int nvmlDeviceGetComputeMode(void *d, int *mode) { *mode = d == devices ? 3 : 2; return 0; }
 """
 CUDA = """
 #include <string.h>
@@ -71,7 +97,7 @@ def driver_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def probed() -> tuple[DriverLibraries | Unknown, Driver | Unknown, Gpus | Unknown]:
-    return probe_driver(LiveHost())
+    return probe_driver(LiveHost())[:3]
 
 
 @needs_compiler
@@ -80,21 +106,68 @@ class TestDriverLibraries:
         library(driver_folder, "libnvidia-ml.so.1", NVML.replace("INIT", "return 0;"))
         _, driver, gpus = probed()
         assert driver == Driver(version=(580, 95, 5), cuda=(13, 0), source="NVML")
-        assert gpus == Gpus((Gpu("NVIDIA H100", (9, 0), 80 << 30), Gpu("NVIDIA L4", (8, 9), 80 << 30)))
+        assert gpus == Gpus(
+            (
+                Gpu("NVIDIA H100", (9, 0), 80 << 30, free=1, index=0),
+                Gpu("NVIDIA L4", (8, 9), 80 << 30, free=1, index=1),
+            )
+        )
+
+    def test_a_newer_nvml_tells_more(self, driver_folder: Path) -> None:
+        library(driver_folder, "libnvidia-ml.so.1", NVML.replace("INIT", "return 0;") + NEWER_NVML)
+        assert probed()[2] == Gpus(
+            (
+                Gpu(
+                    "NVIDIA H100",
+                    (9, 0),
+                    80 << 30,
+                    free=1,
+                    index=0,
+                    mig=True,
+                    mig_instances=2,
+                    persistence=True,
+                    compute_mode="exclusive",
+                    processes=4,
+                    memory_errors=5000000000,
+                    remap_pending=True,
+                    fabric=2,
+                ),
+                Gpu(
+                    "NVIDIA L4",
+                    (8, 9),
+                    80 << 30,
+                    free=1,
+                    index=1,
+                    persistence=False,
+                    compute_mode="prohibited",
+                    processes=0,
+                    remap_pending=False,
+                ),
+            )
+        )
+
+    def test_a_lost_gpu_leaves_its_code_and_the_other_one(self, driver_folder: Path) -> None:
+        lost = NVML.replace("INIT", "return 0;").replace("return i < 2 ? 0 : 2;", "return i == 0 ? 0 : 15;")
+        library(driver_folder, "libnvidia-ml.so.1", lost)
+        gpus = probed()[2]
+        assert isinstance(gpus, Gpus)
+        assert ([gpu.name for gpu in gpus.found], gpus.lost) == (["NVIDIA H100"], (15,))
 
     def test_libcuda_alone_shows_the_gpus_and_the_library_s_version(self, driver_folder: Path) -> None:
         library(driver_folder, "libcuda.so.570.195.03", CUDA.replace("CODE", "0"))
         (driver_folder / "libcuda.so.1").symlink_to("libcuda.so.570.195.03")
         libraries, driver, gpus = probed()
-        assert gpus == Gpus((Gpu("NVIDIA L4", (8, 9), 24 << 30),))
+        assert gpus == Gpus((Gpu("NVIDIA L4", (8, 9), 24 << 30, index=0),), source="libcuda")
         assert driver == Driver(version=(570, 195, 3), cuda=(12, 8), source="libcuda")
-        assert libraries == DriverLibraries(nvml_code=None, cuda_code=0, version=(570, 195, 3))
+        path = str(driver_folder / "libcuda.so.570.195.03")
+        assert libraries == DriverLibraries(nvml_code=None, cuda_code=0, version=(570, 195, 3), cuda_path=path)
 
     def test_a_refusal_keeps_its_code(self, driver_folder: Path) -> None:
         library(driver_folder, "libnvidia-ml.so.1", NVML.replace("INIT", "return 18;"))
         library(driver_folder, "libcuda.so.1", CUDA.replace("CODE", "803"))
         libraries, driver, _ = probed()
-        assert libraries == DriverLibraries(nvml_code=18, cuda_code=803)
+        path = str(driver_folder / "libcuda.so.1")
+        assert libraries == DriverLibraries(nvml_code=18, cuda_code=803, cuda_path=path)
         assert driver == Unknown("NVML says 18: library and kernel module have different versions")
 
     def test_a_crash_is_a_fact_and_not_the_doctor_s_end(self, driver_folder: Path) -> None:
@@ -130,7 +203,7 @@ def fake_environment(folder: Path, torch: str) -> str:
 class TestPackages:
     def test_are_read_without_importing_any(self, tmp_path: Path) -> None:
         python = fake_environment(tmp_path / "venv", "raise SystemExit('imported')")
-        packages, torch = probe_packages(LiveHost(), python, deep=False)
+        packages, torch = probe_python(LiveHost(), python, deep=False)[:2]
         assert not isinstance(packages, Unknown)
         assert packages.found == (("nuscenes-devkit", "1.2.0"), ("old-style", "1.0"), ("torch", "2.11.0+cu130"))
         assert not isinstance(torch, Unknown)
@@ -138,16 +211,16 @@ class TestPackages:
 
     def test_deep_quotes_why_torch_does_not_import(self, tmp_path: Path) -> None:
         python = fake_environment(tmp_path / "venv", "raise ImportError('libcudart.so.13: cannot open')")
-        _, torch = probe_packages(LiveHost(), python, deep=True)
+        _, torch = probe_python(LiveHost(), python, deep=True)[:2]
         assert not isinstance(torch, Unknown)
         assert (torch.imported, torch.import_error) == (False, "ImportError: libcudart.so.13: cannot open")
 
     def test_deep_survives_a_torch_that_ends_the_process(self, tmp_path: Path) -> None:
         python = fake_environment(tmp_path / "venv", "import os; os.abort()")
-        _, torch = probe_packages(LiveHost(), python, deep=True)
+        _, torch = probe_python(LiveHost(), python, deep=True)[:2]
         assert not isinstance(torch, Unknown)
         assert (torch.imported, torch.import_error) == (False, "exit -6")
 
     def test_an_interpreter_that_does_not_answer(self) -> None:
-        packages, torch = probe_packages(LiveHost(), "/bin/false", deep=False)
+        packages, torch = probe_python(LiveHost(), "/bin/false", deep=False)[:2]
         assert packages == torch == Unknown("/bin/false does not answer: exit 1", looked=False)

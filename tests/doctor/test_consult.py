@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from doctor.consult import Consultation, UsageError, consult, goal_named, question_here
+from doctor import consult as consult_room
+from doctor.consult import (
+    Consultation,
+    UsageError,
+    consult,
+    goal_named,
+    question_here,
+    replay_of_this_machine,
+)
 from doctor.finding import Goal
 from doctor.probes import Question
 from doctor.record import Replay
@@ -59,7 +67,60 @@ def test_the_environment_of_bevready_is_examined_where_it_is_made(
 
 def test_without_it_the_doctor_s_own_interpreter_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BEVREADY_VENV", str(tmp_path / "venv"))
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
     assert question_here(LiveHost()).python == LiveHost().own_python()
+
+
+def interpreter_in(folder: Path) -> str:
+    python = folder / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+    return str(python)
+
+
+def test_the_folder_of_an_environment_names_its_interpreter(tmp_path: Path) -> None:
+    python = interpreter_in(tmp_path / "envs" / "bev")
+    assert question_here(LiveHost(), python=str(tmp_path / "envs" / "bev")).python == python
+    assert question_here(LiveHost(), python=python).python == python
+
+
+def test_the_active_environment_is_examined_where_bevready_s_own_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conda, venv = interpreter_in(tmp_path / "conda"), interpreter_in(tmp_path / "venv")
+    monkeypatch.setenv("BEVREADY_VENV", str(tmp_path / "nothing" / "here"))
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setenv("CONDA_PREFIX", str(tmp_path / "conda"))
+    assert question_here(LiveHost()).python == conda
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "venv"))
+    assert question_here(LiveHost()).python == venv
+
+
+def test_an_extension_that_is_no_file(tmp_path: Path) -> None:
+    extension = tmp_path / "op.so"
+    extension.touch()
+    assert question_here(LiveHost(), extensions=[str(extension)]).extensions == (str(extension),)
+    with pytest.raises(UsageError, match=r"--extension .*missing\.so: not a file that can be read"):
+        question_here(LiveHost(), extensions=[str(tmp_path / "missing.so")])
+
+
+def test_the_data_set_of_the_checkout_is_looked_at_where_no_other_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consult_room, "HOME", tmp_path)
+    assert question_here(LiveHost()).dataroot == ""
+    (tmp_path / "data" / "nuscenes").mkdir(parents=True)
+    assert question_here(LiveHost()).dataroot == str(tmp_path / "data" / "nuscenes")
+    assert question_here(LiveHost(), dataroot="/elsewhere").dataroot == "/elsewhere"
+
+
+def test_this_machine_as_a_recording_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_HOME", "/home/grace/cuda")
+    replay = replay_of_this_machine(dataroot="/home/grace/nuscenes")
+    assert replay.variable("CUDA_HOME") == "/home/other/cuda"
+    assert replay.subject().dataroot == "/home/other/nuscenes"
 
 
 def test_a_recipe_without_a_name_is_no_goal() -> None:

@@ -77,7 +77,21 @@ def test_every_rule_has_a_code_of_its_own_a_category_and_a_reason() -> None:
     codes = [rule.code for rule in ALL_RULES]
     assert len(codes) == len(set(codes)) >= 15
     for known in ALL_RULES:
-        assert known.code[:3] in {"DRV", "CON", "STK", "TOR", "CXX", "CUD", "DAT"}
+        assert known.code[:3] in {
+            "DRV",
+            "WSL",
+            "CON",
+            "STK",
+            "TOR",
+            "CXX",
+            "CUD",
+            "DAT",
+            "SYS",
+            "NET",
+            "PKG",
+            "ENV",
+            "EXT",
+        }
         assert known.why
         assert not known.healthy.endswith(".")
 
@@ -86,8 +100,9 @@ def test_every_category_is_one_of_the_published_slugs() -> None:
     slugs = (
         "driver secure-boot driver-too-old-for-cuda toolkit-missing toolkit-torch-mismatch "
         "host-compiler-too-new host-compiler-too-old gpu-arch-unsupported ext-abi-mismatch "
-        "torch-cpu-only-build python-version dependency-pin "
-        "docker-gpu-runtime shared-memory-docker dataset-layout can-bus-missing glibc-or-libstdcxx wsl other"
+        "torch-cpu-only-build python-version dependency-pin build-tool network-mirror "
+        "docker-gpu-runtime shared-memory-docker dataset-layout can-bus-missing glibc-or-libstdcxx wsl cuda-oom other "
+        "ext-missing-or-cpu-only mm-stack-version-mismatch header-removed-in-torch data-converter-import"
     )
     assert {known.category for known in ALL_RULES} <= set(slugs.split())
 

@@ -44,6 +44,13 @@ def test_every_problem_that_only_a_driver_shows_has_a_machine() -> None:
     assert of_the_driver - plain_facts_only <= on_machines
 
 
+def test_every_rule_on_packages_and_extensions_has_a_machine() -> None:
+    on_machines = {code for machine in MACHINES for code in expected_of(machine)["findings"]}
+    codes = {rule.code for rule in ALL_RULES if rule.code[:3] in {"PKG", "EXT", "TOR"}}
+    only_by_trying = {"TOR01", "TOR08"}  # `--deep` is not recorded
+    assert codes - only_by_trying <= on_machines
+
+
 def test_what_a_machine_says_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     machine = next(path for path in MACHINES if path.name == "rtx4090_library_mismatch")
     assert main(["--replay", str(machine), "--only", "DRV02,DRV03,STK01,TOR04"]) == 2

@@ -55,9 +55,22 @@ def test_no_colour_into_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_the_list_names_every_check(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_names_every_check_by_room(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == len(ALL_RULES)
+    rooms = [block.splitlines() for block in capsys.readouterr().out.strip().split("\n\n")]
+    assert sum(len(lines) - 1 for lines in rooms) == len(ALL_RULES)
+    assert rooms[0][0] == "DRV  driver"
+    assert rooms[0][1] == "  DRV01  the NVIDIA kernel module is loaded where there is an NVIDIA GPU  [driver]"
+    assert all(line.startswith(f"  {lines[0][:3]}") for lines in rooms for line in lines[1:])
+
+
+def test_the_list_as_json_is_one_row_a_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", "--json", "--only", "DAT01,STK10"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rules"]
+    assert [(row["code"], row["needs"], row["depends_on_goal"]) for row in rows] == [
+        ("DAT01", ["data_set"], False),
+        ("STK10", ["packages"], True),
+    ]
 
 
 def test_the_stack_is_one_word_for_scripts(capsys: pytest.CaptureFixture[str]) -> None:

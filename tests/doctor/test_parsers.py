@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doctor.facts import Gpu, Torch, Unknown
-from doctor.probes.driver import cuda_of, parse_child, parse_smi_banner, parse_smi_query
+from doctor.probes.driver import cuda_of, parse_child
 from doctor.probes.pci import parse_module_version, parse_modules
 from doctor.probes.python import parse_packages, parse_python, parse_torch_import, parse_torch_version
+from doctor.probes.smi import parse_smi_banner, parse_smi_query
 from doctor.probes.system import parse_meminfo, parse_os_release
-from doctor.probes.toolchain import parse_compiler, parse_nvcc
+from doctor.probes.toolchain import parse_compiler
+from doctor.probes.toolkits import parse_nvcc
 from doctor.versions import find_version
 
 if TYPE_CHECKING:
@@ -169,6 +171,14 @@ def test_a_torch_that_names_no_architecture() -> None:
     known = parse_torch_import(json.dumps(row))
     assert known is not None
     assert isinstance(known.archs, Unknown)
+
+
+@pytest.mark.parametrize("told", [True, False, None])
+def test_the_string_abi_is_torch_s_own_word_or_none(*, told: bool | None) -> None:
+    row = {"version": "2.11.0", "cuda": "13.0", "archs": [], "usable": 0, "gpu_error": "", "cxx11_abi": told}
+    known = parse_torch_import(json.dumps(row))
+    assert known is not None
+    assert known.cxx11_abi is told
 
 
 def test_the_answer_of_a_child() -> None:

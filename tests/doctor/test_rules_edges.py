@@ -14,6 +14,7 @@ from doctor.compat.toolkits import toolkit_row
 from doctor.facts import (
     GIB,
     CudaHome,
+    CudaVariables,
     DataSet,
     Disk,
     Driver,
@@ -83,7 +84,7 @@ class TestSeverities:
         assert judged("TOR01", replace(CU128, imported=False, import_error="ImportError")).severity == "problem"
 
     def test_a_driver_too_old_for_torch_is_a_problem(self) -> None:
-        assert judged("TOR04", CU128, Driver(version=(470, 256, 2), cuda=(11, 4), source="NVML")).severity == "problem"
+        assert judged("TOR04", CU128, replace(ANSWERS, version=(470, 256, 2), cuda=(11, 4))).severity == "problem"
 
     def test_a_gpu_on_which_no_tensor_lands_is_a_problem(self) -> None:
         assert judged("TOR08", replace(CU128, usable_gpus=0), RTX_5090).severity == "problem"
@@ -106,7 +107,15 @@ class TestBounds:
 class TestWords:
     @pytest.mark.parametrize(("code", "word"), [(100, "nvidia-smi -L"), (999, "nvidia_uvm")])
     def test_what_cuda_s_codes_are_about(self, code: int, word: str) -> None:
-        found = judged("DRV06", DriverLibraries(nvml_code=0, cuda_code=code), ANSWERS, LOADED, RTX_5090, PciGpus(()))
+        found = judged(
+            "DRV06",
+            DriverLibraries(nvml_code=0, cuda_code=code),
+            ANSWERS,
+            LOADED,
+            RTX_5090,
+            PciGpus(()),
+            CudaVariables(),
+        )
         assert word in found.fix[0]
         assert found.confidence == "sure"
 

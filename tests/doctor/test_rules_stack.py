@@ -202,9 +202,24 @@ class TestData:
     def test_no_can_bus(self) -> None:
         assert data.can_bus_is_there(data=DataSet(path="/d", versions=("v1.0-mini",))) is not None
 
-    def test_a_whole_folder(self) -> None:
-        assert [rule(data=self.WHOLE) for rule in data.RULES] == [None, None, None]
 
-    def test_a_wrong_folder_is_one_finding_not_three(self) -> None:
-        wrong = DataSet(path="/d", versions=())
-        assert sum(rule(data=wrong) is not None for rule in data.RULES) == 1
+class TestMemoryForARecipe:
+    def judge(self, goal: Goal, *sizes: int | None) -> str:
+        gpus = Gpus(tuple(Gpu("GPU", (8, 9), size) for size in sizes))
+        found = stack.memory_trains_recipe(gpus=gpus, goal=goal)
+        return f"{found.severity}: {found.expected}" if found else ""
+
+    def test_no_gpu_is_large_enough(self) -> None:
+        assert self.judge(Goal("recipe", "bevformer_base"), 24 * GIB, 11 * GIB, None) == (
+            "warning: 27.8 GiB on one GPU to train bevformer_base"
+        )
+
+    def test_one_gpu_is_just_large_enough(self) -> None:
+        need = 28500 << 20
+        assert self.judge(Goal("recipe", "bevformer_base"), need, GIB) == ""
+        assert self.judge(Goal("recipe", "bevformer_base"), need - 1) != ""
+
+    def test_no_need_no_size_no_finding(self) -> None:
+        assert self.judge(Goal("recipe", "bevformer_nano"), GIB) == ""
+        assert self.judge(Goal("recipe", "bevformer_base"), None) == ""
+        assert self.judge(Goal("run"), GIB) == ""

@@ -87,8 +87,21 @@ class TestArchitectures:
         custom = Torch(version="2.11.0+custom", cuda=(12, 3))
         assert torch.torch_covers_gpus(torch=custom, gpus=RTX_5090, system=X86) is None
 
-    def test_the_x86_table_does_not_judge_arm(self) -> None:
-        assert torch.torch_covers_gpus(torch=CU130, gpus=Gpus((Gpu("NVIDIA Thor", (11, 0)),)), system=ARM) is None
+    def test_arm_has_lists_of_its_own(self) -> None:
+        thor, hopper, ada = (Gpus((Gpu("GPU", capability),)) for capability in ((11, 0), (9, 0), (8, 9)))
+        assert [torch.torch_covers_gpus(torch=CU130, gpus=gpu, system=ARM) for gpu in (thor, hopper, ada)] == [None] * 3
+        turing = Gpus((Gpu("T4G", (7, 5)),))
+        assert torch.torch_covers_gpus(torch=CU130, gpus=turing, system=X86) is None
+        found = torch.torch_covers_gpus(torch=CU130, gpus=turing, system=ARM)
+        assert found is not None
+        assert "sm_110" in found.saw
+
+    def test_arm_before_its_lists_were_read_and_other_cpus_are_not_judged(self) -> None:
+        turing = Gpus((Gpu("T4G", (7, 5)),))
+        old = Torch(version="2.8.0+cu128", cuda=(12, 8))
+        power = System(kernel="6.8.0", machine="ppc64le", distribution="RHEL 8")
+        assert torch.torch_covers_gpus(torch=old, gpus=turing, system=ARM) is None
+        assert torch.torch_covers_gpus(torch=CU130, gpus=turing, system=power) is None
 
 
 class TestDriverForTorch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doctor.words import catalogue, say, translate
+from doctor.words import Verbatim, catalogue, say, translate
 
 
 def test_a_sentence_reads_as_ordinary_text() -> None:
@@ -22,6 +22,14 @@ def test_a_sentence_within_a_sentence_is_translated_too() -> None:
     said = say("not judged: {why}", why=say("{program} hangs", program="nvidia-smi"))
     words = {"not judged: {why}": "无法判断：{why}", "{program} hangs": "{program} 没有响应"}
     assert translate(said, words) == "无法判断：nvidia-smi 没有响应"
+
+
+def test_a_name_from_elsewhere_stays_even_where_a_label_reads_like_it() -> None:
+    said = say("module {module} has no {name}", module="mmcv", name=Verbatim("line"))
+    assert said == "module mmcv has no line"
+    assert (
+        translate(said, {"line": "行", "module {module} has no {name}": "{module} 中没有 {name}"}) == "mmcv 中没有 line"
+    )
 
 
 def test_a_text_without_values_is_its_own_template() -> None:

@@ -23,7 +23,7 @@ def gpus(cuda: ctypes.CDLL) -> "list[dict[str, object]]":
         cuda.cuDeviceGetAttribute(ctypes.byref(major), ATTRIBUTE_MAJOR, device)
         cuda.cuDeviceGetAttribute(ctypes.byref(minor), ATTRIBUTE_MINOR, device)
         cuda.cuDeviceTotalMem_v2(ctypes.byref(memory), device)
-        row = {"name": name.value.decode("utf-8", "replace"), "capability": [major.value, minor.value]}
+        row = {"index": index, "name": name.value.decode("utf-8", "replace"), "capability": [major.value, minor.value]}
         found.append({**row, "memory": memory.value})
     return found
 

@@ -21,7 +21,8 @@ def ask() -> "dict[str, object]":
         except Exception as why:  # noqa: BLE001, PERF203 — as above
             gpu_error = str(why)[:500]
     archs = (get_archs() or "").split() if get_archs else []
-    answer = {"version": torch.__version__, "cuda": torch.version.cuda, "archs": archs}
+    abi = getattr(torch._C, "_GLIBCXX_USE_CXX11_ABI", None)  # noqa: SLF001 — the public function is younger
+    answer = {"version": torch.__version__, "cuda": torch.version.cuda, "archs": archs, "cxx11_abi": abi}
     return dict(answer, usable=usable, gpu_error=gpu_error)
 
 

@@ -1,0 +1,165 @@
+"""What the bus and the kernel know of NVIDIA: GPUs, modules, DKMS, the NVLink fabric, WSL. No driver is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from doctor.facts.base import Capability, Version, dotted_driver
+
+Flavour = Literal["", "open", "proprietary"]
+
+
+@dataclass(frozen=True, slots=True)
+class PciGpu:
+    """An NVIDIA display function on the PCI bus; `driver` is the kernel driver that holds it, or empty."""
+
+    address: str
+    device_id: str
+    driver: str
+    name: str = ""
+    capability: Capability | None = None
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return self.name or f"10de:{self.device_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PciGpus:
+    """All NVIDIA GPUs on the PCI bus; none is a fact too."""
+
+    found: tuple[PciGpu, ...]
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return ", ".join(map(str, self.found)) or "no NVIDIA GPU on the PCI bus"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelModule:
+    """What the running kernel holds of NVIDIA's driver, and what lies on disk for it.
+
+    `loaded` is the loaded module's version and `flavour` its kind. `nodes` are the device files, `closed_nodes` those
+    this user cannot open; `caps` says whether /dev/nvidia-caps, for MIG, is there. `built_for` names the kernels for
+    which a module file exists. `blacklisted_in` is the file that forbids the module, and `prime` the choice of
+    prime-select (on, on-demand, off) on a laptop.
+    """
+
+    loaded: Version | None
+    nouveau: bool = False
+    nodes: tuple[str, ...] = ()
+    closed_nodes: tuple[str, ...] = ()
+    built_for: tuple[str, ...] = ()
+    flavour: Flavour = ""
+    caps: bool = False
+    blacklisted_in: str = ""
+    prime: str = ""
+
+    def __str__(self) -> str:
+        """Return one line."""
+        kind = f"{self.flavour} " if self.flavour else ""
+        return f"{kind}kernel module {dotted_driver(self.loaded)}" if self.loaded else "no NVIDIA kernel module loaded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleFile:
+    """The module on disk for the running kernel, looked at where it is not loaded.
+
+    `signed` says whether a signature is appended; by whose key, and whether that key is enrolled, it does not say.
+    `signer` names the key where modinfo could be asked.
+    """
+
+    path: str
+    signed: bool | None = None
+    signer: str = ""
+    flavour: Flavour = ""
+    version: Version | None = None
+
+    def __str__(self) -> str:
+        """Return one line."""
+        sign = {True: "signed", False: "not signed", None: "signature unknown"}[self.signed]
+        return f"{self.path}, {sign}" + (f" by {self.signer}" if self.signer else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModulePolicy:
+    """What the kernel demands of a module: `lockdown` is its mode, `sig_enforce` whether a signature is a must.
+
+    `shim_off` says that the user told shim to validate nothing: then Secure Boot, though on, refuses no module.
+    """
+
+    lockdown: str = ""
+    sig_enforce: bool = False
+    shim_off: bool = False
+
+    @property
+    def demands_signature(self) -> bool:
+        """Whether an unsigned module is refused."""
+        return self.sig_enforce or self.lockdown in {"integrity", "confidentiality"}
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"kernel lockdown {self.lockdown or 'unknown'}" + (", signatures enforced" if self.sig_enforce else "")
+
+
+@dataclass(frozen=True, slots=True)
+class DkmsBuild:
+    """A line of DKMS: a module's version, the kernel it was built for (empty: none), and how far it came."""
+
+    module: str
+    version: str
+    kernel: str
+    state: str
+
+    def __str__(self) -> str:
+        """Return one line, as `dkms status` writes it."""
+        return f"{self.module}/{self.version}" + (f", {self.kernel}" if self.kernel else "") + f": {self.state}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dkms:
+    """NVIDIA's module in DKMS: its builds, whether the running kernel's headers are there, the last build's error."""
+
+    builds: tuple[DkmsBuild, ...]
+    headers: bool = True
+    error: str = ""
+
+    def built_for(self, kernel: str) -> bool:
+        """Whether DKMS has built or installed the module for this kernel."""
+        return any(build.kernel == kernel and build.state in {"built", "installed"} for build in self.builds)
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return "DKMS: " + "; ".join(map(str, self.builds))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fabric:
+    """The NVSwitches on the PCI bus and the service that must configure them (None: it could not be told)."""
+
+    switches: int
+    active: bool | None = None
+    version: Version | None = None
+
+    def __str__(self) -> str:
+        """Return one line."""
+        state = {True: "running", False: "not running", None: "of unknown state"}[self.active]
+        version = f" {dotted_driver(self.version)}" if self.version else ""
+        return f"{self.switches} NVSwitches, fabric manager{version} {state}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wsl:
+    """Windows' subsystem for Linux: its kernel, its own driver libraries, and Linux driver files that do not belong."""
+
+    generation: Literal[1, 2]
+    kernel: Version
+    has_library: bool = False
+    intruders: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return (
+            f"WSL {self.generation}, " + ("with" if self.has_library else "without") + " the Windows driver's libcuda"
+        )

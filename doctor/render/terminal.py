@@ -1,0 +1,69 @@
+"""A diagnosis as lines for a terminal, each with its tone. Colours are the menu's business."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Literal
+
+from doctor.facts import Unknown
+from doctor.render.columns import pad
+from doctor.render.sentences import advice_line, fact_line, skipped, summary
+from doctor.words import catalogue, counted, say, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from doctor.advise import Advice
+    from doctor.diagnose import Diagnosis
+    from doctor.finding import Finding, Rule
+
+Tone = Literal["plain", "good", "bad", "doubtful", "quiet"]
+Line = tuple[Tone, str]
+WORD: dict[str, tuple[str, Tone]] = {
+    "problem": ("FAIL", "bad"),
+    "warning": ("warn", "doubtful"),
+    "note": ("note", "quiet"),
+}
+
+
+def terminal(diagnosis: Diagnosis, advice: Advice, *, language: str = "en") -> list[Line]:
+    """Return the lines for a terminal, each with its tone."""
+    words = catalogue(language)
+    lines: list[Line] = [("plain", translate(_head(diagnosis, advice), words))]
+    facts = (getattr(diagnosis.machine, field.name) for field in fields(diagnosis.machine))
+    seen = _label("seen", words)
+    lines += [
+        ("quiet", f"  {seen}{translate(fact_line(fact), words)}") for fact in facts if not isinstance(fact, Unknown)
+    ]
+    for rule in (verdict.rule for verdict in diagnosis.verdicts if verdict.answer is None):
+        lines.append(("good", f"  {_label('ok', words)}{rule.code}  {translate(rule.healthy, words)}"))
+    for rule, finding in diagnosis.findings:
+        lines += _finding(rule, finding, words)
+    for why, codes in skipped(diagnosis):
+        lines.append(("quiet", f"  {_label('skip', words)}{codes}  {translate(why, words)}"))
+    lines += [
+        ("plain", translate(summary(diagnosis), words)),
+        ("plain", translate(say("stack: {stack}", stack=advice_line(advice)), words)),
+        *(("plain", translate(say("recipe: {words}", words=text), words)) for text in advice.recipe),
+        ("plain", translate(say("next:  {command}", command=advice.next_command), words)),
+    ]
+    return lines
+
+
+def _head(diagnosis: Diagnosis, advice: Advice) -> str:
+    stack = say("stack {stack}", stack=advice.choice.name) if advice.choice else "no stack fits"
+    checks = counted(len(diagnosis.verdicts), "{number} check", "{number} checks")
+    return say("doctor · {stack} · for {goal} · {checks}", stack=stack, goal=str(diagnosis.goal), checks=checks)
+
+
+def _finding(rule: Rule, finding: Finding, words: Mapping[str, str]) -> list[Line]:
+    word, tone = WORD[finding.severity]
+    rows = [("saw", finding.saw), *([("want", finding.expected)] if finding.expected else [])]
+    rows += [("do", step) for step in finding.fix]
+    told: list[Line] = [("plain", f"        {_label(label, words, 7)}{translate(text, words)}") for label, text in rows]
+    return [(tone, f"  {_label(word, words)}{rule.code}  {translate(rule.healthy, words)}"), *told]
+
+
+def _label(label: str, words: Mapping[str, str], width: int = 6) -> str:
+    """Return the label, filled up to its column; a Chinese character takes two."""
+    return pad(translate(label, words), width)

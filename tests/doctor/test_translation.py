@@ -1,0 +1,220 @@
+"""Every sentence can be said in Chinese: rules speak in templates, each has its entry, and no entry is left over."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import string
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from doctor.finding import Finding, Rule, rule
+from doctor.logs.explain import explain
+from doctor.logs.signatures import ALL_SIGNATURES
+from doctor.render import explanation
+from doctor.rules import ALL_RULES
+from doctor.wording import WordingError, wording
+from doctor.words import catalogue, say
+
+if TYPE_CHECKING:
+    from doctor.logs.signature import Signature
+
+DOCTOR = Path(__file__).resolve().parents[2] / "doctor"
+ZH = catalogue("zh")
+_COMMANDS = """
+sudo ./bevready pip python3 nvidia-smi ls echo export ldconfig g++ gcc nvcc mv rm ln cd docker wsl conda uv source unset
+git df mount unzip tar ldd mkdir cat find journalctl grep sysctl modprobe lsmod dmesg apt apt-mark mokutil lspci test
+cuobjdump nm strings c++ clang++ env du free ulimit curl ps kill bash sh which readlink chmod id getconf invoke printf
+podman apptainer crictl nerdctl
+"""
+COMMANDS = frozenset(_COMMANDS.split())
+PROSE = re.compile(r"(?<![^\s(])(or|a|the|that|which(?! -a)|then)(?!\S)")  # words that no command is made of
+
+
+def names_in(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+def has_words(text: str) -> bool:
+    """Whether there is a word that a language has, and not only names, versions and paths."""
+    return bool(re.search(r"(?<![\w/.{_-])[A-Z]?[a-z]{2,}(?![\w/}_-]|\.\w)", text))
+
+
+def is_command(text: str) -> bool:
+    """A line to paste: it starts with a program or an assignment, and has no words but names behind a #."""
+    program = re.split(r"[ ;]", text, maxsplit=1)[0] in COMMANDS or re.match(
+        r"[A-Z_]+=\S* |\{[a-z_]+\} (-m |install |uninstall )", text
+    )
+    remark = text.partition(" # ")[2]
+    return bool(program) and not re.search(r"(?<!\w)[a-z]{2,}(?!\w)", remark) and not PROSE.search(text)
+
+
+def is_to_be_said(text: str) -> bool:
+    return has_words(text) and not is_command(text)
+
+
+def python_files() -> list[Path]:
+    return sorted(DOCTOR.rglob("*.py"))
+
+
+def strings_of(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return found | {inspect.cleandoc(text) for text in found}
+
+
+def said_in(path: Path) -> set[str]:
+    """Return the templates of every `say` and `counted` in a file, those behind a name included."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    texts = [one for call in calls if call.func.id in {"say", "counted"} for one in call.args]  # type: ignore[attr-defined]
+    named = {one.id for one in texts if isinstance(one, ast.Name)}
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    texts += [one.value for one in assigned if named & {to.id for to in one.targets if isinstance(to, ast.Name)}]
+    found = {one.value for one in texts if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return {text for text in found if is_to_be_said(text)}
+
+
+@pytest.mark.parametrize("one", ALL_RULES, ids=lambda one: one.code)
+def test_everything_that_a_rule_says_has_its_chinese(one: Rule) -> None:
+    told = wording(one)
+    assert [text for text in told.built if is_to_be_said(text)] == [], "write say(...), not an f-string"
+    texts = [one.healthy, one.why, *told.saw, *told.expected, *told.fix]
+    assert [text for text in texts if is_to_be_said(text) and text not in ZH] == []
+
+
+@pytest.mark.parametrize("one", ALL_SIGNATURES, ids=lambda one: one.name)
+def test_everything_that_a_signature_says_has_its_chinese(one: Signature) -> None:
+    texts = [one.saw, *(step for step in one.fix if is_to_be_said(step))]
+    assert [text for text in texts if text not in ZH] == []
+    assert [text for text in texts if names_in(text) != names_in(ZH[text])] == []
+
+
+def test_a_command_stays_as_it_is_before_its_explanation() -> None:
+    explained = {
+        text: chinese for text, chinese in ZH.items() if " # " in text and is_command(text.partition(" # ")[0])
+    }
+    assert [text for text in explained if explained[text].partition(" # ")[0] != text.partition(" # ")[0]] == []
+    assert len(explained) > 50
+
+
+def test_a_log_is_explained_in_chinese_and_its_names_stay() -> None:
+    told = explain(b"AttributeError: module 'mmcv' has no attribute 'line'\n")
+    lines = [text for _, text in explanation(told, (), language="zh")]
+    assert "日志共 1 行" in lines[0]
+    assert "mmcv 中没有 line" in lines[1]
+
+
+@pytest.mark.parametrize("path", python_files(), ids=lambda path: str(path.relative_to(DOCTOR)))
+def test_every_sentence_with_values_has_its_chinese(path: Path) -> None:
+    assert sorted(text for text in said_in(path) if text not in ZH) == []
+
+
+def test_an_entry_names_the_same_values() -> None:
+    assert {english: chinese for english, chinese in ZH.items() if names_in(english) != names_in(chinese)} == {}
+
+
+def test_no_entry_is_left_over() -> None:
+    used = set().union(*(strings_of(path) for path in DOCTOR.rglob("*.py")))
+    used |= {text for one in ALL_SIGNATURES for text in (one.saw, *one.fix)}  # some are put together from two constants
+    assert sorted(set(ZH) - used) == []
+
+
+def test_no_entry_stands_in_two_files_with_two_meanings() -> None:
+    seen: dict[str, str] = {}
+    for path in sorted((DOCTOR / "zh").glob("*.json")):
+        for english, chinese in json.loads(path.read_text(encoding="utf-8")).items():
+            assert seen.setdefault(english, chinese) == chinese, f"{path.name}: {english}"
+
+
+def test_every_entry_is_chinese_or_a_name() -> None:
+    plain = {", ", "; "}
+    said = [chinese for english, chinese in ZH.items() if english != chinese]
+    assert [text for text in said if not re.search(r"[\u3001-\u9fff\uff01-\uff5e]", text)] == []
+    assert plain <= set(ZH)
+
+
+@rule("XXX01", "nothing is wrong", category="other")
+def put_together() -> Finding | None:
+    """Why."""
+    number = 3
+    return Finding(saw=f"{number} of them", fix=(f"sudo kill {number}",), expected="one of " + str(number))
+
+
+@rule("XXX02", "nothing is wrong", category="other")
+def in_branches() -> Finding | None:
+    """Why."""
+    saw: str = say("{n} of them", n=1)
+    expected, fix = "one", ("sudo reboot", "or wait")
+    if len(saw) > 3:
+        saw = "none of them"
+    return Finding(saw=saw, fix=fix, expected=expected, severity="note" if len(saw) > 3 else "warning")
+
+
+@rule("XXX03", "nothing is wrong", category="other")
+def by_a_helper() -> Finding | None:
+    """Why."""
+    return _helped(say("{number} left", number=2))
+
+
+def _helped(saw: str) -> Finding:
+    steps = ["first"]
+    steps.append("then")
+    return Finding(saw=saw, fix=(*_steps(), *steps, *LAST), expected=WORDS.get("one", "") or WORDS["two"])
+
+
+def _steps() -> tuple[str, ...]:
+    return ("sudo reboot",)
+
+
+LAST = ("at last",)
+WORDS = {"one": "only one", "two": "only two"}
+
+
+@rule("XXX04", "nothing is wrong", category="other")
+def from_elsewhere() -> Finding | None:
+    """Why."""
+    return Finding(saw=inspect.cleandoc("x"), fix=())
+
+
+@rule("XXX05", "nothing is wrong", category="other")
+def without_end() -> Finding | None:
+    """Why."""
+    return _again()
+
+
+def _again() -> Finding | None:
+    return _again()
+
+
+def test_a_text_put_together_at_run_time_is_told_apart() -> None:
+    assert wording(put_together).built == ("{…} of them", "one of {…}", "sudo kill {…}")
+    assert [text for text in wording(put_together).built if is_to_be_said(text)] == ["{…} of them", "one of {…}"]
+
+
+def test_every_branch_of_a_rule_is_read() -> None:
+    told = wording(in_branches)
+    assert told.saw == ("{n} of them", "none of them")
+    assert told.fix == ("sudo reboot", "or wait")
+    assert told.expected == ("one",)
+    assert told.severities == ("note", "warning")
+
+
+def test_what_a_helper_says_counts() -> None:
+    told = wording(by_a_helper)
+    assert (told.saw, told.severities, told.built) == (("{number} left",), ("problem",), ())
+    assert told.fix == ("sudo reboot", "first", "then", "at last")
+    assert told.expected == ("only one", "only two")
+
+
+def test_a_text_from_nobody_knows_where_is_refused() -> None:
+    with pytest.raises(WordingError, match="XXX04"):
+        wording(from_elsewhere)
+
+
+def test_a_helper_that_calls_itself_ends() -> None:
+    assert wording(without_end).saw == ()
