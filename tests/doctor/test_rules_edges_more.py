@@ -45,6 +45,7 @@ from doctor.facts import (
 )
 from doctor.finding import Goal
 from doctor.rules import packages as rules_of_packages
+from doctor.rules import toolkit as rules_of_toolkits
 from doctor.rules.system import ROOM_FOR_BUILDS
 from tests.doctor.asking import HEALTHY, judged
 
@@ -225,6 +226,16 @@ class TestBuild:
     def test_an_nvcc_whose_folder_is_unknown_hides_nothing(self) -> None:
         other = ToolkitFolder(root="/usr/local/cuda-12.8", kind="folder", version=(12, 8))
         assert judged("CUD07", Toolkit((11, 5), "/usr/bin/nvcc"), Toolkits(found=(other,))) == HEALTHY
+
+    @pytest.mark.parametrize(
+        ("torch", "best"),
+        [(CU121, (12, 8)), (CPU_TORCH, (13, 0)), (Torch(version="1.9.1+cu111", cuda=(11, 1)), (13, 0))],
+        ids=["torch's major", "the newest", "none of torch's major"],
+    )
+    def test_a_toolkit_whose_version_is_unknown_comes_last(self, torch: Torch, best: tuple[int, int]) -> None:
+        versions: tuple[tuple[int, int] | None, ...] = ((12, 4), None, (12, 8), (13, 0))
+        folders = [ToolkitFolder(root=f"/usr/local/{version}", kind="folder", version=version) for version in versions]
+        assert rules_of_toolkits._best(folders, torch).version == best
 
     def test_without_a_toolkit_a_cpu_torch_is_told_of_the_newest(self) -> None:
         assert judged("CUD08", CPU_TORCH, goal=BUILD).severity == "note"
