@@ -132,7 +132,7 @@ def _print_told(told: Consultation, options: argparse.Namespace) -> int:
     elif options.markdown:
         _print(render.markdown(diagnosis, advice, language=language))
     else:
-        _print_lines(render.terminal(diagnosis, advice, language=language))
+        _print_lines(render.terminal(diagnosis, advice, language=language, whole=options.all or bool(options.only)))
     return code
 
 

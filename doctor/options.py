@@ -53,6 +53,7 @@ FORMS = (
     ("--json", "", "one JSON document on stdout and nothing else there"),
     ("--markdown", "", "a report: the machine and the findings"),
     ("--issue", "", "the text of an issue to paste, redacted"),
+    ("--all", "", "also name every check that found nothing or does not apply"),
     ("--list", "", "list every check and stop"),
 )
 ACTS = (

@@ -29,11 +29,14 @@ def summary(diagnosis: Diagnosis) -> str:
     return say("{words}; {checks}.", words=words, checks=checks)
 
 
-def skipped(diagnosis: Diagnosis) -> list[tuple[str, str]]:
-    """Return the reasons and the codes of the skipped rules: one missing fact is one row."""
+def skipped(diagnosis: Diagnosis, *, only_unseen: bool = False) -> list[tuple[str, str]]:
+    """Return the reasons and the codes of the skipped rules: one missing fact is one row.
+
+    `only_unseen` leaves out what does not apply here, and keeps what could not be looked at.
+    """
     codes: dict[str, list[str]] = {}
     for verdict in diagnosis.verdicts:
-        if isinstance(verdict.answer, Skip):
+        if isinstance(verdict.answer, Skip) and not (only_unseen and verdict.answer.looked):
             codes.setdefault(verdict.answer.why, []).append(verdict.rule.code)
     return [(why, " ".join(found)) for why, found in codes.items()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Literal
 
+from doctor.diagnose import Skip
 from doctor.facts import Unknown
 from doctor.render.columns import pad
 from doctor.render.sentences import advice_line, fact_line, skipped, summary
@@ -26,20 +27,18 @@ WORD: dict[str, tuple[str, Tone]] = {
 }
 
 
-def terminal(diagnosis: Diagnosis, advice: Advice, *, language: str = "en") -> list[Line]:
-    """Return the lines for a terminal, each with its tone."""
+def terminal(diagnosis: Diagnosis, advice: Advice, *, language: str = "en", whole: bool = True) -> list[Line]:
+    """Return the lines for a terminal, each with its tone; what is healthy or does not apply only counted, not `whole`."""
     words = catalogue(language)
     lines: list[Line] = [("plain", translate(_head(diagnosis, advice), words))]
     facts = (getattr(diagnosis.machine, field.name) for field in fields(diagnosis.machine))
     seen = _label("seen", words)
-    lines += [
-        ("quiet", f"  {seen}{translate(fact_line(fact), words)}") for fact in facts if not isinstance(fact, Unknown)
-    ]
-    for rule in (verdict.rule for verdict in diagnosis.verdicts if verdict.answer is None):
-        lines.append(("good", f"  {_label('ok', words)}{rule.code}  {translate(rule.healthy, words)}"))
+    told = (translate(fact_line(fact), words) for fact in facts if not isinstance(fact, Unknown))
+    lines += [("quiet", f"  {seen}{text}") for text in told if text]
+    lines += _healthy(diagnosis, words) if whole else _counts(diagnosis, words)
     for rule, finding in diagnosis.findings:
         lines += _finding(rule, finding, words)
-    for why, codes in skipped(diagnosis):
+    for why, codes in skipped(diagnosis, only_unseen=not whole):
         lines.append(("quiet", f"  {_label('skip', words)}{codes}  {translate(why, words)}"))
     lines += [
         ("plain", translate(summary(diagnosis), words)),
@@ -48,6 +47,20 @@ def terminal(diagnosis: Diagnosis, advice: Advice, *, language: str = "en") -> l
         ("plain", translate(say("next:  {command}", command=advice.next_command), words)),
     ]
     return lines
+
+
+def _healthy(diagnosis: Diagnosis, words: Mapping[str, str]) -> list[Line]:
+    """Return a line for each check that found nothing."""
+    healthy = [verdict.rule for verdict in diagnosis.verdicts if verdict.answer is None]
+    return [("good", f"  {_label('ok', words)}{rule.code}  {translate(rule.healthy, words)}") for rule in healthy]
+
+
+def _counts(diagnosis: Diagnosis, words: Mapping[str, str]) -> list[Line]:
+    """Return how many checks found nothing and how many do not apply, in one line."""
+    ok = sum(verdict.answer is None for verdict in diagnosis.verdicts)
+    apart = sum(isinstance(verdict.answer, Skip) and verdict.answer.looked for verdict in diagnosis.verdicts)
+    text = say("{healthy} checks found nothing, {apart} do not apply here (--all lists them)", healthy=ok, apart=apart)
+    return [("good", f"  {_label('ok', words)}{translate(text, words)}")]
 
 
 def _head(diagnosis: Diagnosis, advice: Advice) -> str:
