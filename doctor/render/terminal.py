@@ -28,7 +28,7 @@ WORD: dict[str, tuple[str, Tone]] = {
 
 
 def terminal(diagnosis: Diagnosis, advice: Advice, *, language: str = "en", whole: bool = True) -> list[Line]:
-    """Return the lines for a terminal, each with its tone; what is healthy or does not apply only counted, not `whole`."""
+    """Return the lines for a terminal, each with its tone; `whole` names what is healthy or does not apply."""
     words = catalogue(language)
     lines: list[Line] = [("plain", translate(_head(diagnosis, advice), words))]
     facts = (getattr(diagnosis.machine, field.name) for field in fields(diagnosis.machine))
