@@ -148,14 +148,19 @@ def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Con
     """Judge this machine; write down what was seen where `--record` asks for it."""
     live = LiveHost()
     question = question_here(
-        live, python=options.python, dataroot=options.dataroot, deep=options.deep, extensions=options.extension
+        live,
+        python=options.python,
+        dataroot=options.dataroot,
+        deep=options.deep,
+        extensions=options.extension,
+        checkout=options.checkout,
     )
     question = replace(question, network=options.network)
     if not options.record:
         return consult(live, question=question, goal=goal, rules=rules)
     recorder = Recorder(live)
     told = consult(recorder, question=replace(question, deep=False), goal=goal, rules=rules)
-    subject = Subject(question.python, question.folder, question.dataroot, question.extensions)
+    subject = Subject(question.python, question.folder, question.dataroot, question.extensions, question.checkout)
     path = recorder.save(Path(options.record), subject, redacted=not options.no_redact)
     words = "recorded in {path}; names, tokens, UUIDs and addresses are redacted; look before you send it"
     if options.no_redact:

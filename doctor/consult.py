@@ -81,13 +81,19 @@ def own_environment(host: Host) -> Path:
 
 
 def question_here(
-    host: Host, *, python: str = "", dataroot: str = "", deep: bool = False, extensions: Sequence[str] = ()
+    host: Host,
+    *,
+    python: str = "",
+    dataroot: str = "",
+    deep: bool = False,
+    extensions: Sequence[str] = (),
+    checkout: str = "",
 ) -> Question:
     """Return what to look at on this machine.
 
     The interpreter is the one asked for, else that of bevready's own environment, else that of the active environment,
     else the one that runs the doctor. The data set folder is the one asked for, else data/nuscenes of the checkout
-    where there is one. Raises UsageError where `python` is no program, or an extension no file.
+    where there is one. Raises UsageError where `python` is no program, an extension no file, or `checkout` no folder.
     """
     own = own_environment(host)
     target = _named_python(host, python) if python else _python_here(host, own)
@@ -95,10 +101,17 @@ def question_here(
         if not host.access(extension).readable:
             words = "--extension {file}: not a file that can be read; name a shared object (.so)"
             raise UsageError(say(words, file=extension))
+    root = host.real_path(checkout) if checkout else ""
+    if root is None:
+        words = "--checkout {folder}: there is no such folder; name the project's root, as ~/BEVFormer"
+        raise UsageError(say(words, folder=checkout))
     usual = str(HOME / "data" / "nuscenes")
     if not dataroot and host.access(usual).exists:
         dataroot = usual
-    return Question(python=target, folder=str(own.parent), dataroot=dataroot, deep=deep, extensions=tuple(extensions))
+    named = tuple(extensions)
+    return Question(
+        python=target, folder=str(own.parent), dataroot=dataroot, deep=deep, extensions=named, checkout=root
+    )
 
 
 def _named_python(host: Host, named: str) -> str:
@@ -123,7 +136,7 @@ def replay_of_this_machine(*, python: str = "", dataroot: str = "") -> Replay:
     question = question_here(live, python=python, dataroot=dataroot)
     recorder = Recorder(live)
     examine(recorder, question)
-    subject = Subject(question.python, question.folder, question.dataroot, question.extensions)
+    subject = Subject(question.python, question.folder, question.dataroot, question.extensions, question.checkout)
     return Replay(recorder.document(subject))
 
 
@@ -137,6 +150,7 @@ def consult_recorded(
         folder=subject.folder,
         dataroot=subject.dataroot,
         extensions=subject.extensions,
+        checkout=subject.checkout,
         network=network,
     )
     return consult(replay, question=question, goal=goal, rules=rules)

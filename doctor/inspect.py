@@ -30,7 +30,7 @@ NEEDED, RPATH, RUNPATH = 1, 15, 29
 WEAK = 2
 MAX_SECTIONS, MAX_SYMBOLS, MAX_NEEDS = 4096, 1 << 19, 4096
 MAX_NAME = 4096
-STANDARD_LIBRARY = re.compile(r"_Z(?:N[KVRO]*)?(?:T[ISV])?(?:N[KVRO]*)?(?:St|S[absiod]|10__cxxabiv1)")
+STANDARD_LIBRARY = re.compile(r"_Z(?:(?:N[KVRO]*)?(?:T[ISV])?(?:N[KVRO]*)?(?:St|S[absiod]|10__cxxabiv1)|n[wa]|d[la])")
 MAX_MISSING = 60  # a library of another torch lacks thousands; the first ones tell
 
 

@@ -40,6 +40,7 @@ exit codes: 0 healthy, 1 warnings under --strict, 2 problems or bad input, 3 cou
 QUESTIONS = (
     ("--for", "GOAL", "run, build-ext, docker or recipe:NAME"),
     ("--python", "PATH", "judge the packages of this interpreter or environment"),
+    ("--checkout", "DIR", "also judge what lies in this project's folder"),
     ("--dataroot", "DIR", "look at this data set folder (else data/nuscenes)"),
     ("--deep", "", "import torch and try every GPU (seconds)"),
     ("--network", "", "also ask the package indexes of pip and uv (seconds)"),

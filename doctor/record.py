@@ -31,12 +31,13 @@ class RecordingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the recorded look was about: the interpreter, the checkout, the data set, extensions named by hand."""
+    """What the recorded look was about: the interpreter, the checkout, the data set, and what was named by hand."""
 
     python: str
     folder: str
     dataroot: str = ""
     extensions: tuple[str, ...] = ()
+    checkout: str = ""
 
 
 class Recorder:
@@ -260,7 +261,7 @@ class Replay:
         python, folder = str(row.get("python") or self.own_python()), str(row.get("folder") or "/")
         named = row.get("extensions")
         extensions = tuple(map(str, named)) if isinstance(named, list) else ()
-        return Subject(python, folder, str(row.get("dataroot") or ""), extensions)
+        return Subject(python, folder, str(row.get("dataroot") or ""), extensions, str(row.get("checkout") or ""))
 
     def _of(self, kind: str) -> dict[str, Any]:
         rows = self._document.get(kind)

@@ -41,7 +41,7 @@ class Clue:
 CLUES = (
     Clue(r"4cuda9SetDeviceEi", None, (2, 3), "Dao-AILab/flash-attention issue 919"),
     Clue(r"4cuda9SetDeviceEa", (2, 3), None, "the same; later releases take a second argument"),
-    Clue(r"(?:3c10|S[0-9A-Z]*_)8optionalI", None, (2, 3), "commit of 2023-11-29: c10::optional names std::optional"),
+    Clue(r"(?:3c10|S[0-9A-Z]*_)8optionalI", None, (2, 2), "read off torchvision 0.16.2 and 0.17.2"),
     Clue(r"St8optionalI", (2, 2), None, "the same"),
     Clue(r"3c104impl3cow23materialize_cow_storage", None, (2, 13), "pytorch/pytorch issue 187727"),
     Clue(r"7SymBool", (2, 1), None, "symbolic sizes: public threads"),

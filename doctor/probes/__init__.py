@@ -42,8 +42,8 @@ TIME_TO_END_S = 0.6  # of the patience, for ending programs that do not answer
 class Question:
     """What to look at: the interpreter under examination, the checkout, a data set folder, and how far to go.
 
-    `extensions` are shared objects named by hand. `build` asks for what only matters before a build, `network` whether
-    the package indexes answer.
+    `extensions` are shared objects named by hand, `checkout` another project's folder. `build` asks for what only
+    matters before a build, `network` whether the package indexes answer.
     """
 
     python: str
@@ -51,6 +51,7 @@ class Question:
     dataroot: str = ""
     deep: bool = False
     extensions: tuple[str, ...] = ()
+    checkout: str = ""
     build: bool = False
     network: bool = False
 
@@ -92,7 +93,13 @@ def examine(host: Host, question: Question) -> Machine:
         (("pythons",), lambda: (probe_pythons(host),)),
         (
             ("packages", "torch", "environment", "extensions"),
-            lambda: probe_python(host, question.python, deep=question.deep, asked=question.extensions),
+            lambda: probe_python(
+                host,
+                question.python,
+                deep=question.deep,
+                asked=question.extensions,
+                checkout=question.checkout,
+            ),
         ),
         (("data_set", "coco"), lambda: probe_data(host, question.dataroot)),
     )

@@ -70,7 +70,7 @@ def parse_torch_import(text: str) -> Torch | None:
             usable_gpus=int(row["usable"]),
             cxx11_abi=None if row.get("cxx11_abi") is None else bool(row["cxx11_abi"]),
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return None
 
 
@@ -83,13 +83,15 @@ def probe_pythons(host: Host) -> Pythons | Unknown:
 
 
 def probe_python(
-    host: Host, python: str, *, deep: bool, asked: tuple[str, ...] = ()
+    host: Host, python: str, *, deep: bool, asked: tuple[str, ...] = (), checkout: str = ""
 ) -> tuple[Packages | Unknown, Torch | Unknown, Environment | Unknown, Extensions | Unknown]:
     """Ask the interpreter under examination once for its packages, its torch, how they lie, and compiled extensions.
 
-    torch is read, or imported if `deep`. `asked` are extensions named by hand.
+    torch is read, or imported if `deep`. `asked` are extensions named by hand; `checkout` is the folder that scripts
+    are started in, where it is not this one.
     """
-    output = host.run_python(python, CHILDREN / "python_facts.py", "--packages")
+    here = (f"--here={checkout}",) if checkout else ()
+    output = host.run_python(python, CHILDREN / "python_facts.py", "--packages", *here)
     packages = parse_packages(output.out, python)
     if packages is None:
         words = output.problem or _last_line(output.err) or f"exit {output.code}"

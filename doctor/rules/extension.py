@@ -4,7 +4,7 @@ import re
 
 from doctor.compat.archs import coverage
 from doctor.compat.symbols import compiled_for, is_torch_symbol, own_function
-from doctor.compat.torch import cxx11_abi
+from doctor.compat.torch import cxx11_abi, torch_row
 from doctor.facts import (
     Environment,
     Extension,
@@ -62,7 +62,7 @@ def belongs_to_torch(extensions: Extensions, torch: Torch, packages: Packages) -
                 other=compiled_for(lost, torch=release, cuda=torch.cuda is not None, cxx11_abi=abi),
             ),
             expected=say("symbols of torch {version} only", version=torch.version),
-            fix=(rebuild(extension), OURS),
+            fix=(rebuild(extension, torch=release), OURS),
             severity=weight(extension),
             evidence=tuple(lost[:8]),
         )
@@ -183,9 +183,12 @@ def weight(extension: Extension) -> Severity:
     return "warning" if extension.place == "checkout" else "problem"
 
 
-def rebuild(extension: Extension) -> str:
+def rebuild(extension: Extension, *, torch: Version = ()) -> str:
     """Return how to make the extension anew: from the index where it comes from there, else from its sources."""
     name = COMES_BY_PIP.get(extension.package)
+    row = torch_row(torch) if extension.package == "torchvision" else None
+    if row:
+        name = f'"torchvision=={dotted(row.torchvision)}.*"'
     return say(AGAIN, package=name) if name else say(REBUILD, package=extension.package)
 
 

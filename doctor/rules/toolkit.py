@@ -213,8 +213,8 @@ def wheels_link(toolkit: Toolkit, toolkits: Toolkits, goal: Goal) -> Finding | N
 
 def _best(folders: list[ToolkitFolder], torch: Torch | Unknown) -> ToolkitFolder:
     """Return the toolkit that fits torch, the newest of several."""
-    major = torch.cuda[0] if isinstance(torch, Torch) and torch.cuda else 0
-    return max(folders, key=lambda folder: ((folder.version or (0,))[0] == major, folder.version or ()))
+    major = torch.cuda[:1] if isinstance(torch, Torch) and torch.cuda else None
+    return max(folders, key=lambda folder: ((folder.version or ())[:1] == major, folder.version or ()))
 
 
 def _lead_to(root: str) -> str:

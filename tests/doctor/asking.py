@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from doctor.diagnose import Skip, diagnose
@@ -17,10 +18,14 @@ RUN = Goal("run")
 
 
 def judged(code: str, *facts: object, goal: Goal = RUN, stacks: Stacks = STACKS) -> Finding:
-    """Return what the rule `code` says where only these facts are known."""
+    """Return what the rule `code` says where only these facts are known; a needed one that may be empty is empty."""
     known: dict[str, object] = dict.fromkeys(FIELD_OF_FACT.values(), Unknown("not said in this test"))
-    known |= {FIELD_OF_FACT[type(fact)]: fact for fact in facts}
     rule = next(rule for rule in ALL_RULES if rule.code == code)
+    for name, fact in rule.needs:
+        if fact in FIELD_OF_FACT and name not in rule.admits_unknown:
+            with suppress(TypeError):
+                known[FIELD_OF_FACT[fact]] = fact()
+    known |= {FIELD_OF_FACT[type(fact)]: fact for fact in facts}
     answer = diagnose(Machine(**known), (rule,), goal=goal, stacks=stacks).verdicts[0].answer  # type: ignore[arg-type]
     assert not isinstance(answer, Skip), answer
     return answer or HEALTHY

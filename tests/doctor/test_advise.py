@@ -198,6 +198,13 @@ class TestARecipe:
         assert words.endswith("or train bevformer_small")
         assert self.advice(replace(with_memory(24, 32), data_set=self.TRAINVAL)).recipe == ()
 
+    def test_exactly_enough_memory_is_enough(self) -> None:
+        exact = Gpus((Gpu("GPU", (8, 9), 28500 << 20),))
+        assert self.advice(replace(with_memory(1), gpus=exact, data_set=self.TRAINVAL)).recipe == ()
+
+    def test_a_folder_without_tables_is_no_data_set(self) -> None:
+        assert len(self.advice(replace(with_memory(80), data_set=replace(self.MINI, versions=()))).recipe) == 1
+
     def test_a_gpu_too_small_for_all_of_them(self) -> None:
         tiny = self.advice(replace(with_memory(4), data_set=self.TRAINVAL), "bevformer_tiny")
         assert tiny.recipe == ("training bevformer_tiny takes about 6.3 GiB per GPU, here are 4.0: evaluate only",)

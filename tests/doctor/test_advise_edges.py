@@ -30,3 +30,9 @@ def test_the_gpus_are_counted(gpus: list[tuple[int, int]], why: str) -> None:
 
 def test_a_driver_that_has_all_of_a_stack_s_cuda_needs_no_remark() -> None:
     assert [fit.remarks for fit in advise(machine((580, 95, 5), (8, 9)), STACKS).ranking] == [(), (), ()]
+
+
+def test_only_the_covered_gpus_are_left_visible() -> None:
+    kepler_beside_ada = advise(machine((580, 95, 5), (8, 9), (3, 5)), STACKS)
+    assert "CUDA_VISIBLE_DEVICES=0 " in kepler_beside_ada.next_command
+    assert "CUDA_VISIBLE_DEVICES" not in advise(machine((580, 95, 5), (8, 9), (8, 6)), STACKS).next_command

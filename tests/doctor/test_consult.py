@@ -123,6 +123,12 @@ def test_this_machine_as_a_recording_is_redacted(monkeypatch: pytest.MonkeyPatch
     assert replay.subject().dataroot == "/home/other/nuscenes"
 
 
+def test_a_checkout_that_is_no_folder(tmp_path: Path) -> None:
+    assert question_here(LiveHost(), checkout=str(tmp_path)).checkout == str(tmp_path.resolve())
+    with pytest.raises(UsageError, match=r"--checkout .*nowhere: there is no such folder"):
+        question_here(LiveHost(), checkout=str(tmp_path / "nowhere"))
+
+
 def test_a_recipe_without_a_name_is_no_goal() -> None:
     with pytest.raises(UsageError, match="--for recipe: expected run"):
         goal_named("recipe")

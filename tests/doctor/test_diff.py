@@ -11,7 +11,7 @@ import pytest
 
 from doctor.__main__ import main
 from doctor.consult import consult_recorded
-from doctor.diff import compare
+from doctor.diff import Difference, FactDifference, RuleDifference, _leaves, compare
 from doctor.facts import Disk, Memory
 from doctor.record import load
 
@@ -74,6 +74,36 @@ def test_what_changes_by_the_minute_counts_only_where_a_check_rests_on_it(used: 
     found = compare(one, later)
     assert found.is_empty is not judged
     assert [fact.path for fact in found.causes] == (["memory.available"] if judged else [])
+
+
+@pytest.mark.parametrize(
+    ("causes", "rules", "others"),
+    [
+        ((FactDifference("a", "1", "2", ("X",)),), (), ()),
+        ((), (RuleDifference("X", "ok", "skip", "", ""),), ()),
+        ((), (), (FactDifference("a", "1", "2"),)),
+    ],
+)
+def test_any_difference_is_one(
+    causes: tuple[FactDifference, ...], rules: tuple[RuleDifference, ...], others: tuple[FactDifference, ...]
+) -> None:
+    assert not Difference(causes, rules, others).is_empty
+    assert Difference((), (), ()).is_empty
+
+
+@pytest.mark.parametrize(
+    ("value", "leaves"),
+    [
+        ((12, 8), {"p": "12.8"}),
+        ((("numpy", "2.1"), ("torch", "2.9")), {"p.numpy": "2.1", "p.torch": "2.9"}),
+        ((("sm_80", "sm_90", "x"),), {"p.0.0": "sm_80", "p.0.1": "sm_90", "p.0.2": "x"}),
+        (((1, "a"),), {"p.0.0": "1", "p.0.1": "a"}),
+        (("sm", "90"), {"p.0": "sm", "p.1": "90"}),
+        (None, {"p": ""}),
+    ],
+)
+def test_every_leaf_has_a_path(value: object, leaves: dict[str, str]) -> None:
+    assert dict(_leaves(value, "p")) == leaves
 
 
 def test_the_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -241,6 +241,14 @@ class TestTheChild:
             ("MultiScaleDeformableAttention", "checkout")
         ]
 
+    def test_a_checkout_may_be_named_instead(self, tmp_path: Path) -> None:
+        environment_made(tmp_path / "env")
+        (tmp_path / "MapTR" / "mmdet3d").mkdir(parents=True)
+        python, here = str(tmp_path / "env" / "bin" / "python"), str(tmp_path / "MapTR")
+        environment = probe_python(LiveHost(), python, deep=False, checkout=here)[2]
+        assert not isinstance(environment, Unknown)
+        assert (environment.here, environment.shadows) == (here, ("mmdet3d",))
+
     def test_installed_extensions_wherever_they_lie(self, tmp_path: Path) -> None:
         site = environment_made(tmp_path)
         for place in ("mmcv", "mmdet3d/ops/iou3d", "Op-1.0-py3.11-linux-x86_64.egg", "detectron2"):

@@ -7,11 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from doctor.__main__ import main; sys.exit(main())"
@@ -21,18 +25,18 @@ NOT_STDIN = ("/bin/sh", "-c", 'exec "$@" <&-', "sh")  # what follows starts with
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy() -> Iterator[Path]:
     """Return a read-only copy of the checkout, with a blank in its path, that everybody may enter."""
-    folder = tmp_path_factory.mktemp("fresh")
-    copy = folder / "a checkout"
-    for room in ("doctor", "env", "recipes"):
-        shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in [copy, *copy.rglob("*")]:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    for path in (folder, *folder.parents[:2]):  # pytest's own folders are private; nobody must be able to pass through
-        if "pytest" in path.name or path == folder:
-            path.chmod(0o755)
-    return copy
+    with tempfile.TemporaryDirectory() as folder:  # not pytest's own folder: that is private, and stays so
+        copy = Path(folder) / "a checkout"
+        for room in ("doctor", "env", "recipes"):
+            shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in [copy, *copy.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        Path(folder).chmod(0o755)
+        yield copy
+        for path in [copy, *copy.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 @pytest.fixture

@@ -197,6 +197,15 @@ def test_a_child_that_hung_is_named() -> None:
     )
 
 
+def test_a_child_that_said_nothing_is_named_too() -> None:
+    assert parse_infos(("a",), "") == (Infos(name="a", problem="no answer"),)
+
+
+def test_nothing_is_nothing_and_not_the_word_none() -> None:
+    row = dict.fromkeys(("generation", "version", "count", "keys", "boxes", "problem"))
+    assert parse_infos(("a",), json.dumps([row])) == parse_infos(("a",), "[{}]") == (Infos(name="a"),)
+
+
 @given(st.text())
 def test_any_text_of_the_child_can_be_read(text: str) -> None:
     assert len(parse_infos(("a", "b"), text)) == 2

@@ -31,7 +31,31 @@ def shared_object(data: bytes) -> SharedObject:
     return SharedObject(memoryview(data))
 
 
+def fat_binary(*entries: tuple[int, int], magic: int = 0xBA55ED50) -> memoryview:
+    """Return a fat binary with these kinds and architectures and no code."""
+    body = b"".join(
+        struct.pack("<HHIQ", kind, 0x101, 48, 0) + bytes(12) + struct.pack("<IQQ", arch, 0, 0) for kind, arch in entries
+    )
+    return memoryview(struct.pack("<IHHQ", magic, 1, 16, len(body)) + body)
+
+
 class TestDeviceCode:
+    def test_both_kinds_of_code_and_no_other(self) -> None:
+        assert architectures(fat_binary((2, 80), (1, 90), (8, 86), (2, 9), (2, 10), (2, 999), (2, 1000))) == (
+            "sm_10",
+            "sm_80",
+            "sm_999",
+            "compute_90",
+        )
+
+    def test_what_is_no_fat_binary_is_passed_over(self) -> None:
+        foreign = bytes(fat_binary((2, 70), magic=0x12345678))[:16]
+        assert architectures(memoryview(foreign + bytes(fat_binary((2, 80))))) == ("sm_80",)
+
+    def test_the_walk_ends_after_many_entries(self) -> None:
+        assert architectures(fat_binary(*[(2, 80)] * 19_999, (2, 90))) == ("sm_80", "sm_90")
+        assert architectures(fat_binary(*[(2, 80)] * 20_000, (2, 90))) == ("sm_80",)
+
     def test_a_fat_binary_as_nvcc_writes_it(self) -> None:
         assert architectures(memoryview(DEVICE_CODE)) == ("sm_80", "sm_90", "sm_90a", "sm_100f", "compute_90")
 
@@ -115,6 +139,38 @@ class TestLibrariesMadeHere:
         assert inspect(user, [stranger])["missing"] == ["_ZN2at4oncev"]
         assert inspect(user, [stranger, owner])["missing"] == []
 
+    def test_what_it_defines_itself_and_c_functions_are_not_missing(self, tmp_path: Path) -> None:
+        stranger = self.made(tmp_path, "stranger.so", "void _ZN2at5twicev(void) {}")
+        source = "void from_c(void); void _ZN2at4oncev(void) { from_c(); }"
+        assert inspect(self.made(tmp_path, "own.so", source), [stranger])["missing"] == []
+
+    @pytest.mark.parametrize(
+        "name", ["_ZdlPvm", "_Znwm", "_ZNSt13runtime_errorC1EPKc", "_ZTISt9exception", "_ZNKSs4sizeEv"]
+    )
+    def test_the_standard_library_is_always_there(self, tmp_path: Path, name: str) -> None:
+        user = self.made(tmp_path, "user.so", f"void {name}(void); void run(void) {{ {name}(); }}")
+        assert inspect(user, [str(EXTENSION)])["missing"] == []
+
+    def test_a_name_of_a_versioned_library_is_that_library_s_business(self, tmp_path: Path) -> None:
+        (tmp_path / "versions").write_text("MINE_1.0 { *; };", encoding="utf-8")
+        source = "void _ZN4mine4oncev(void) {}"
+        owner = self.made(tmp_path, "libowner.so", source, f"-Wl,--version-script={tmp_path / 'versions'}")
+        user = self.made(
+            tmp_path,
+            "user.so",
+            "void _ZN4mine4oncev(void); void run(void) { _ZN4mine4oncev(); }",
+            "-Wl,--no-as-needed",
+            owner,
+        )
+        assert inspect(user, [str(EXTENSION)])["missing"] == []
+        assert str(owner) in inspect(user)["needed"]
+
+    def test_a_name_of_the_same_hash_is_another_name(self, tmp_path: Path) -> None:
+        library = shared_object(Path(self.made(tmp_path, "one.so", "void _ZN2at2abv(void) {}")).read_bytes())
+        assert gnu_hash(b"_ZN2at2abv") == gnu_hash(b"_ZN2at2bAv")
+        assert library.defines(b"_ZN2at2abv")
+        assert not library.defines(b"_ZN2at2bAv")
+
     def test_a_library_without_a_gnu_hash_table_defines_nothing_that_we_see(self, tmp_path: Path) -> None:
         old = self.made(tmp_path, "old.so", "void _ZN2at4oncev(void) {}", "-Wl,--hash-style=sysv")
         assert not shared_object(Path(old).read_bytes()).defines(b"_ZN2at4oncev")
@@ -132,6 +188,33 @@ class TestLibrariesMadeHere:
 
 
 class TestHostileFiles:
+    @pytest.mark.parametrize(
+        ("place", "value"),
+        [(0x3A, 0), (0x3A, 40), (0x3C, 0), (0x3C, 0xFFFF), (0x3E, 0xFFFF)],
+        ids=["no header size", "another header size", "no section", "too many sections", "names outside"],
+    )
+    def test_a_damaged_section_table_is_refused(self, place: int, value: int) -> None:
+        data = bytearray(EXTENSION.read_bytes())
+        struct.pack_into("<H", data, place, value)
+        with pytest.raises(NotReadableError, match="section table is missing or damaged"):
+            shared_object(bytes(data))
+
+    def test_a_section_that_points_outside_of_the_table_is_refused(self) -> None:
+        data = bytearray(EXTENSION.read_bytes())
+        sections = shared_object(bytes(data)).sections
+        (start,) = struct.unpack_from("<Q", data, 0x28)
+        index = next(index for index, section in enumerate(sections) if section.name == ".dynsym")
+        struct.pack_into("<I", data, start + index * 64 + 40, len(sections))
+        with pytest.raises(NotReadableError, match="points outside of the table"):
+            list(shared_object(bytes(data)).symbols())
+
+    @pytest.mark.parametrize("place", [0, 8], ids=["no buckets", "no Bloom filter"])
+    def test_a_hash_table_that_is_empty_defines_nothing(self, place: int) -> None:
+        data = bytearray(EXTENSION.read_bytes())
+        table = next(section for section in shared_object(bytes(data)).sections if section.name == ".gnu.hash")
+        data[table.offset + place : table.offset + place + 4] = bytes(4)
+        assert not shared_object(bytes(data)).defines(b"_Z10op_forwardRKN2at6TensorE")
+
     @pytest.mark.parametrize(
         "data",
         [b"", b"\x7fELF", b"version https://git-lfs.github.com/spec/v1\n", bytes(200), EXTENSION.read_bytes()[:3000]],

@@ -173,6 +173,11 @@ def test_a_torch_that_names_no_architecture() -> None:
     assert isinstance(known.archs, Unknown)
 
 
+def test_a_torch_that_counts_infinitely_many_gpus_is_no_answer() -> None:
+    row = {"version": "2.11.0", "cuda": "13.0", "archs": [], "usable": float("inf"), "gpu_error": ""}
+    assert parse_torch_import(json.dumps(row)) is None
+
+
 @pytest.mark.parametrize("told", [True, False, None])
 def test_the_string_abi_is_torch_s_own_word_or_none(*, told: bool | None) -> None:
     row = {"version": "2.11.0", "cuda": "13.0", "archs": [], "usable": 0, "gpu_error": "", "cxx11_abi": told}

@@ -90,6 +90,12 @@ class TestBelongsToTorch:
         assert found is not None
         assert found.fix[0].endswith("--no-build-isolation flash-attn")
 
+    def test_torchvision_is_asked_for_by_the_version_that_belongs(self) -> None:
+        other = replace(MMCV, package="torchvision", missing=(SET_DEVICE_INT,))
+        found = rules.belongs_to_torch(extensions=extensions(other), torch=CU124, packages=packages())
+        assert found is not None
+        assert found.fix[0].endswith('"torchvision==0.20.*"')
+
 
 class TestCoversGpus:
     def judge(self, archs: tuple[str, ...], *gpus: Gpu) -> tuple[str, str] | None:

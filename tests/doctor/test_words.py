@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from doctor.words import Verbatim, catalogue, say, translate
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from doctor.words import Verbatim, catalogue, counted, joined, say, translate
 
 
 def test_a_sentence_reads_as_ordinary_text() -> None:
@@ -44,3 +48,34 @@ def test_there_is_a_chinese_catalogue_and_no_klingon_one() -> None:
     assert catalogue("zh")
     with pytest.raises(KeyError):
         catalogue("tlh")
+
+
+def test_a_fact_that_reads_as_a_sentence_is_translated_within_one() -> None:
+    class Fact:
+        def __str__(self) -> str:
+            return say("{n} GPUs", n=2)
+
+    words = {"here are {what}": "这里有 {what}", "{n} GPUs": "{n} 块显卡"}
+    assert translate(say("here are {what}", what=Fact()), words) == "这里有 2 块显卡"
+
+
+def test_numbers_and_plain_values_stay_as_they_are() -> None:
+    assert translate(say("{n:.1f} of {path}", n=2.25, path=Path("/x")), {}) == "2.2 of /x"
+
+
+def test_sentences_in_a_row_are_translated_each() -> None:
+    row = joined("; ", (say("{n} GPUs", n=2), "none", "own"))
+    assert row == "2 GPUs; none; own"
+    assert translate(row, {"{n} GPUs": "{n} 块显卡", "none": "无", "; ": "；"}) == "2 块显卡；无；own"
+    assert (joined("; ", ()), joined("; ", ("one",))) == ("", "one")
+
+
+@pytest.mark.parametrize(("number", "told"), [(0, "0 GPUs"), (1, "1 GPU"), (2, "2 GPUs")])
+def test_one_and_many(number: int, told: str) -> None:
+    assert counted(number, "{number} GPU", "{number} GPUs") == told
+
+
+@given(st.text(), st.text())
+def test_values_are_never_read_as_templates(value: str, other: str) -> None:
+    words = {"{a} and {b}": "{b} 和 {a}"}
+    assert translate(say("{a} and {b}", a=value, b=other), words) == f"{other} 和 {value}"

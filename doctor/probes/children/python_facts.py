@@ -43,6 +43,12 @@ def folders() -> "list[str]":
     return list(found.values())
 
 
+def checkout() -> str:
+    """Return the folder of the checkout: the one named by `--here=`, else the one this was started in."""
+    named = [word[7:] for word in sys.argv if word.startswith("--here=")]
+    return named[0] if named else os.getcwd()  # noqa: PTH109
+
+
 def names(folder: str) -> "list[str]":
     """Return the names in a folder, none where it cannot be read."""
     try:
@@ -93,7 +99,7 @@ def environment(rows: "list[list[str]]") -> "dict[str, object]":
         "copies": [row for row in rows if counts[row[0]] > 1 or row[0].startswith("~") or row[3].endswith(".egg")],
         "torch": torch(rows),
         "editable": links,
-        "here": os.getcwd(),  # noqa: PTH109
+        "here": checkout(),
         "shadows": shadows(),
         "modules": [[name, folder] for name in ("mmcv", "tools") for folder in folders() if is_package(folder, name)],
         "extensions": extensions(links),
@@ -145,7 +151,7 @@ def is_package(folder: str, name: str) -> bool:
 
 def shadows() -> "list[str]":
     """Return the packages and plain folders here that a script started here may find before the installed ones."""
-    here = os.getcwd()  # noqa: PTH109
+    here = checkout()
     return [name for name in SHADOWING if os.path.isdir(os.path.join(here, name))]  # noqa: PTH112, PTH118
 
 
@@ -171,7 +177,7 @@ def places(links: "list[list[str]]") -> "list[tuple[str, str]]":
         found += [(os.path.join(operators, name), "installed") for name in names(operators)]  # noqa: PTH118
         found += [(os.path.join(folder, name), "egg") for name in names(folder) if name.endswith(".egg")]  # noqa: PTH118
     for place in FOLDERS_OF_A_CHECKOUT:
-        folder = os.path.normpath(os.path.join(os.getcwd(), place))  # noqa: PTH109, PTH118
+        folder = os.path.normpath(os.path.join(checkout(), place))  # noqa: PTH118
         found.append((folder, "checkout"))
         if place.endswith("build"):
             found += [(os.path.join(folder, name), "checkout") for name in names(folder) if name.startswith("lib")]  # noqa: PTH118
