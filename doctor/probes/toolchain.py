@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from doctor.facts import (
     BuildTools,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from doctor.shell import Host
 
+Source = Literal["LD_LIBRARY_PATH", "conda", "system"]
 DEFAULTS = ("c++", "g++", "clang++")
 NAMED = (*(f"g++-{major}" for major in range(7, 17)), *(f"clang++-{major}" for major in range(10, 23)))
 HEADER_VARIABLES = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH")
@@ -117,19 +118,19 @@ def probe_build_variables(host: Host) -> BuildVariables:
 def probe_cxx_runtimes(host: Host) -> CxxRuntimes | Unknown:
     """Find each libstdc++. Its file name tells its newest symbol: libstdc++.so.6.0.30 ends at GLIBCXX_3.4.30."""
     conda = host.variable("CONDA_PREFIX")
-    places = [("LD_LIBRARY_PATH", folder) for folder in _folders(host, "LD_LIBRARY_PATH")]
+    places: list[tuple[Source, str]] = [("LD_LIBRARY_PATH", one) for one in _folders(host, "LD_LIBRARY_PATH")]
     places += [("conda", f"{conda}/lib")] if conda else []
     places += [("system", place.format(machine=host.machine())) for place in SYSTEM_LIBRARIES]
     found = tuple(_runtimes(host, places))
     return CxxRuntimes(found) if found else Unknown("no libstdc++.so.6 in the usual folders")
 
 
-def _runtimes(host: Host, places: list[tuple[str, str]]) -> Iterator[CxxRuntime]:
+def _runtimes(host: Host, places: list[tuple[Source, str]]) -> Iterator[CxxRuntime]:
     for source, folder in places:
         path = f"{folder}/{RUNTIME}"
         number = re.search(r"/libstdc\+\+\.so\.6\.0\.([0-9]{1,3})$", host.real_path(path) or "", re.ASCII)
-        if number and source in {"LD_LIBRARY_PATH", "conda", "system"}:
-            yield CxxRuntime(path, int(number[1]), source)  # type: ignore[arg-type]
+        if number:
+            yield CxxRuntime(path, int(number[1]), source)
 
 
 def _linkers(host: Host, folders: list[str]) -> Iterator[tuple[str, Version]]:

@@ -15,6 +15,7 @@ from doctor.facts import (
 from doctor.probes.toolchain import (
     probe_build_tools,
     probe_build_variables,
+    probe_compiler,
     probe_compilers,
     probe_cxx_runtimes,
 )
@@ -30,6 +31,37 @@ def world(**kinds: dict[str, Any]) -> Replay:
 
 def there(*paths: str) -> dict[str, str]:
     return dict.fromkeys(paths, "r")
+
+
+GCC_13 = {"code": 0, "out": ["g++ (GCC) 13.2.1 20240316"]}
+
+
+class TestCompiler:
+    def test_what_builds_take_by_default(self) -> None:
+        host = world(programs={"g++": "/usr/bin/g++"}, commands={"/usr/bin/g++ --version": GCC_13})
+        assert probe_compiler(host) == HostCompiler("gcc", (13, 2, 1), "/usr/bin/g++")
+
+    def test_what_the_variable_names(self) -> None:
+        clang = {"code": 0, "out": ["Ubuntu clang version 14.0.0-1ubuntu1.1"]}
+        host = world(
+            variables={"CXX": "clang++-14 -stdlib=libc++"},
+            programs={"clang++-14": "/usr/bin/clang++-14", "c++": "/usr/bin/c++"},
+            commands={"/usr/bin/clang++-14 --version": clang, "/usr/bin/c++ --version": GCC_13},
+        )
+        assert probe_compiler(host) == HostCompiler("clang", (14, 0, 0), "/usr/bin/clang++-14")
+
+    def test_none(self) -> None:
+        assert probe_compiler(world()) == Unknown("no c++, g++ or clang++ on PATH")
+        wanted = world(variables={"CXX": "g++-13"}, programs={"g++": "/usr/bin/g++"})
+        assert probe_compiler(wanted) == Unknown("CXX=g++-13 is not on PATH")
+
+    def test_one_that_says_something_else(self) -> None:
+        answers = {"/usr/bin/c++ --version": {"code": 0, "out": ["hello"]}}
+        host = world(programs={"c++": "/usr/bin/c++"}, commands=answers)
+        assert probe_compiler(host) == Unknown("/usr/bin/c++ --version: neither GCC nor clang", looked=False)
+        silent = world(programs={"c++": "/usr/bin/c++"})
+        why = "/usr/bin/c++ cannot be started: it was not there"
+        assert probe_compiler(silent) == Unknown(f"/usr/bin/c++ --version: {why}", looked=False)
 
 
 class TestCompilers:
@@ -67,6 +99,7 @@ class TestCompilers:
         host = world(
             variables={"CXX": "g++-12", "CC": "gcc-12"},
             programs={"g++": "/usr/bin/g++", "g++-12": "/usr/bin/g++-12", "gcc-12": "/usr/bin/gcc-12"},
+            commands={"/usr/bin/g++ --version": GCC_13},
         )
         found = probe_compilers(host)
         assert (found.cc, found.for_nvcc) == (gcc_12, None)
@@ -76,7 +109,17 @@ class TestCompilers:
         assert probe_compilers(host) == Compilers()
 
     def test_no_variable_starts_nothing(self) -> None:
-        assert probe_compilers(world(programs={"g++": "/usr/bin/g++", "gcc": "/usr/bin/gcc"})) == Compilers()
+        answers = {"/usr/bin/g++ --version": GCC_13, "/usr/bin/gcc --version": GCC_13}
+        host = world(programs={"g++": "/usr/bin/g++", "gcc": "/usr/bin/gcc"}, commands=answers)
+        assert probe_compilers(host) == Compilers()
+
+    def test_nvccs_own_variable_goes_before_all(self) -> None:
+        host = world(
+            variables={"NVCC_CCBIN": "g++-10", "CXX": "g++-12"},
+            programs={"g++": "/usr/bin/g++", "g++-10": "/usr/bin/g++-10", "g++-12": "/usr/bin/g++-12"},
+            commands={"/usr/bin/g++ --version": GCC_13},
+        )
+        assert probe_compilers(host).for_nvcc == HostCompiler("gcc", (10,), "/usr/bin/g++-10")
 
 
 class TestBuild:
@@ -90,6 +133,7 @@ class TestBuild:
         answer = {"code": 0, "out": ["cmake version 4.1.0"]}
         host = world(programs={"cmake": "/usr/bin/cmake"}, commands={"/usr/bin/cmake --version": answer})
         assert probe_build_tools(host, PYTHON, thorough=True).cmake_version == (4, 1, 0)
+        assert probe_build_tools(host, PYTHON, thorough=False).cmake_version is None
 
     def test_a_ninja_beside_the_interpreter(self) -> None:
         host = world(access=there("/venv/bin/ninja"))
@@ -98,7 +142,8 @@ class TestBuild:
         assert probe_build_tools(both, "/venv/bin/python", thorough=False) == BuildTools(ninja="/usr/bin/ninja")
 
     def test_nothing(self) -> None:
-        assert str(probe_build_tools(world(), PYTHON, thorough=True)) == "no ninja, cmake, git or make"
+        assert probe_build_tools(world(), PYTHON, thorough=True) == BuildTools()
+        assert str(BuildTools()) == "no ninja, cmake, git or make"
         assert str(probe_build_variables(world())) == "no variable steers a build"
 
     def test_variables(self) -> None:
