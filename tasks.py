@@ -25,6 +25,10 @@ SOURCES = "doctor repro tests tasks.py"
         "strict": "warnings count: exit 1 if there is one",
         "only": "only these codes, separated by commas",
         "deep": "import torch and try every GPU (seconds instead of one)",
+        "network": "also ask the package indexes of pip and uv (seconds)",
+        "extension": "also look into this compiled extension (.so)",
+        "checkout": "also judge what lies in this project's folder",
+        "all": "also name every check that found nothing or does not apply",
         "list": "list every check and stop",
         "lang": "en or zh (also: BEVREADY_LANG=zh)",
         "markdown": "a report: the machine and the findings",
@@ -47,6 +51,10 @@ def doctor_task(
     strict: bool = False,
     only: str = "",
     deep: bool = False,
+    network: bool = False,
+    extension: str = "",
+    checkout: str = "",
+    all_: bool = False,
     list_: bool = False,
     lang: str = "",
     markdown: bool = False,
@@ -66,11 +74,28 @@ def doctor_task(
             _words(
                 {"--for": for_, "--python": python, "--dataroot": dataroot, "--only": only, "--lang": lang},
                 {"--record": record, "--replay": replay, "--tables": tables or ""},
+                {"--extension": extension, "--checkout": checkout, "--network": network, "--all": all_},
                 {"--json": json, "--strict": strict, "--deep": deep, "--list": list_, "--markdown": markdown},
                 {"--issue": issue, "--no-redact": no_redact, "--fix": fix, "--dry-run": dry_run},
             )
         )
     )
+
+
+@task(
+    name="explain",
+    help={
+        "file": "the log of a build, installation, run or container; - is standard input",
+        "lang": "en or zh (also: BEVREADY_LANG=zh)",
+        "alone": "look at the log only, not at this machine",
+        "json": "print one JSON document and nothing else",
+    },
+)
+def explain_task(_: Context, file: str, lang: str = "", alone: bool = False, json: bool = False) -> None:
+    """Name the root cause in a log, and what this machine knows of it."""
+    from doctor.__main__ import main
+
+    _leave(main(["explain", file, *_words({"--lang": lang, "--alone": alone, "--json": json})]))
 
 
 @task(
@@ -197,4 +222,6 @@ def _leave(code: int) -> None:
         raise Exit(code=code)
 
 
-namespace = Collection(doctor_task, repro_task, recipes_task, synth_task, parity_task, lint_task, test_task)
+namespace = Collection(
+    doctor_task, explain_task, repro_task, recipes_task, synth_task, parity_task, lint_task, test_task
+)
