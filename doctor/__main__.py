@@ -23,9 +23,6 @@ from doctor.consult import (
 )
 from doctor.diff import compare
 from doctor.fix import plan
-from doctor.logs.explain import explain
-from doctor.logs.here import here
-from doctor.logs.read import read_log
 from doctor.mend import mend
 from doctor.options import parser
 from doctor.record import Recorder, RecordingError, Subject, load
@@ -90,6 +87,11 @@ def _asked(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     """Name the root cause in a log; add what this machine (or the recorded one) knows of it."""
+    from doctor.logs.explain import explain  # noqa: PLC0415 — 200 signatures, which no other word needs
+    from doctor.logs.here import here  # noqa: PLC0415
+    from doctor.logs.read import read_log  # noqa: PLC0415
+    from doctor.render.explanation import explanation, explanation_as_json  # noqa: PLC0415
+
     if len(options.names) != 1:
         raise UsageError("explain: name one log file, or - for standard input: python3 -m doctor explain build.log")
     try:
@@ -100,9 +102,9 @@ def _explain(options: argparse.Namespace) -> int:
     code = HEALTHY if told.cause else COULD_NOT_LOOK
     joined = here(told.cause, _consulted(options)) if told.cause and not options.alone else ()
     if options.json:
-        _print(render.explanation_as_json(told, joined, exit_code=code, language=options.lang))
+        _print(explanation_as_json(told, joined, exit_code=code, language=options.lang))
     else:
-        _print_lines(render.explanation(told, joined, language=options.lang))
+        _print_lines(explanation(told, joined, language=options.lang))
     return code
 
 
