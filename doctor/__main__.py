@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 HEALTHY, WARNINGS, PROBLEMS, COULD_NOT_LOOK = 0, 1, 2, 3
 DIFFERENT = 1
+# control characters but tab and newline: a recording or a log may come from a stranger
+STEERING = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), " ")
 STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow", "quiet": "dim", "plain": ""}
 
 
@@ -61,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return PROBLEMS
     except OSError as why:
         words_of_it = "{file}: {problem}; name a folder that can be written"
-        _complain(say(words_of_it, file=why.filename or "?", problem=why.strerror or str(why)), options)
+        _complain(say(words_of_it, file=why.filename or "standard output", problem=why.strerror or str(why)), options)
         return PROBLEMS
 
 
@@ -274,21 +276,25 @@ def _complain(text: str, options: argparse.Namespace) -> None:
 
 
 def _print(text: str) -> None:
-    """Print, replacing what the terminal's encoding cannot show."""
+    """Print, replacing what the terminal's encoding cannot show and what would steer it. Nobody may be listening."""
+    if sys.stdout is None:
+        return
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    sys.stdout.write(text.translate(STEERING).encode(encoding, "replace").decode(encoding) + "\n")
+    sys.stdout.flush()
 
 
 def _print_lines(lines: list[render.Line]) -> None:
     """Print in colour where rich is importable and somebody looks, plainly elsewhere."""
+    plain = "\n".join(text for _, text in lines)
+    if sys.stdout is None or not sys.stdout.isatty():
+        _print(plain)
+        return
     try:
         from rich.console import Console  # noqa: PLC0415 — optional, and only for a terminal
         from rich.text import Text  # noqa: PLC0415
     except ImportError:
-        _print("\n".join(text for _, text in lines))
-        return
-    if not sys.stdout.isatty():
-        _print("\n".join(text for _, text in lines))
+        _print(plain)
         return
     console = Console(highlight=False, soft_wrap=True)
     for tone, text in lines:
