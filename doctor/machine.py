@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from doctor.words import say
 from doctor.facts import (
     BuildTools,
     BuildVariables,
@@ -100,7 +101,7 @@ class Machine:
     def why_unknown(self, fact: type) -> Unknown:
         """Return the reason why there is no fact of this type."""
         value = getattr(self, FIELD_OF_FACT[fact])
-        return value if isinstance(value, Unknown) else Unknown(f"{fact.__name__} is known")
+        return value if isinstance(value, Unknown) else Unknown(say("{fact} is known", fact=fact.__name__))
 
 
 FIELD_OF_FACT: dict[type, str] = {
