@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from doctor.words import say
 from doctor.facts import (
     BuildTools,
     BuildVariables,
@@ -47,6 +46,7 @@ from doctor.facts import (
     Unknown,
     Wsl,
 )
+from doctor.words import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -279,7 +279,9 @@ class Replay:
         problem = said_again(str(row.get("problem") or ""), PROBLEMS)
         if "gave no answer" in problem:
             return Output.silent(problem)
-        return Output(code if isinstance(code, int) else None, _joined(row.get("out")), _joined(row.get("err")), problem)
+        return Output(
+            code if isinstance(code, int) else None, _joined(row.get("out")), _joined(row.get("err")), problem
+        )
 
 
 def load(folder: Path) -> Replay:

@@ -174,4 +174,4 @@ class CxxRuntimes:
 
     def __str__(self) -> str:
         """Return one line."""
-        return ", ".join(map(str, self.found))
+        return joined(", ", map(str, self.found))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doctor.facts.base import Capability, Version, dotted_driver
-from doctor.words import say
+from doctor.words import joined, say
 
 Flavour = Literal["", "open", "proprietary"]
 KINDS: dict[Flavour, str] = {
@@ -41,7 +41,7 @@ class PciGpus:
 
     def __str__(self) -> str:
         """Return one line."""
-        return ", ".join(map(str, self.found)) or "no NVIDIA GPU on the PCI bus"
+        return joined(", ", map(str, self.found)) or "no NVIDIA GPU on the PCI bus"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,9 @@ class ModulePolicy:
     def __str__(self) -> str:
         """Return one line."""
         mode = self.lockdown or "unknown"
-        return say("kernel lockdown {mode}, signatures enforced" if self.sig_enforce else "kernel lockdown {mode}", mode=mode)
+        return say(
+            "kernel lockdown {mode}, signatures enforced" if self.sig_enforce else "kernel lockdown {mode}", mode=mode
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class Dkms:
 
     def __str__(self) -> str:
         """Return one line."""
-        return "DKMS: " + "; ".join(map(str, self.builds))
+        return say("DKMS: {builds}", builds=joined("; ", map(str, self.builds)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
