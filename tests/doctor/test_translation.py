@@ -132,18 +132,10 @@ class Told:
                     self.built.add(ast.unparse(node))
             case ast.Name(id=name):
                 self._follow(name, scope)
-            case ast.IfExp(body=one, orelse=other):
-                self._read(one, scope)
-                self._read(other, scope)
-            case ast.Subscript(value=value) | ast.Starred(value=value):
-                self._read(value, scope)
             case ast.Call():
                 self._called(node, scope)
-            case ast.BoolOp() | ast.Tuple() | ast.List() | ast.Dict() | ast.GeneratorExp() | ast.ListComp():
-                parts = [*getattr(node, "values", ()), *getattr(node, "elts", ()), getattr(node, "elt", None)]
-                for part in parts:
-                    if part is not None:
-                        self._read(part, scope)
+        for one in _parts(node):
+            self._read(one, scope)
 
     def _called(self, node: ast.Call, scope: ast.AST) -> None:
         match node.func:
@@ -182,6 +174,20 @@ class Told:
             found = True
         if not found and scope is not self.tree:
             self._follow(name, self.tree)
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """Return the expressions of which one, or each, is meant."""
+    match node:
+        case ast.IfExp(body=one, orelse=other):
+            return [one, other]
+        case ast.Subscript(value=value) | ast.Starred(value=value):
+            return [value]
+        case ast.GeneratorExp(elt=value) | ast.ListComp(elt=value):
+            return [value]
+        case ast.BoolOp(values=parts) | ast.Dict(values=parts) | ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return parts
+    return []
 
 
 def _own(scope: ast.AST) -> Iterator[ast.AST]:
@@ -226,7 +232,8 @@ def probe(n):
     if n:
         return Unknown(problem or WORDS.get(n, "three"))
     kind = "elsewhere"
-    return Unknown(f"{n} are lost"), Output(problem="four" if n == "no text" else say("{n} of {kind}", n=n, kind=_kind()))
+    words = say("{n} of {kind}", n=n, kind=_kind())
+    return Unknown(f"{n} are lost"), Output(problem="four" if n == "no text" else words)
 def _asked(n):
     return "five", ""
 def _kind():
