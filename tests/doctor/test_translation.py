@@ -15,10 +15,11 @@ import pytest
 from doctor.finding import Finding, Rule, rule
 from doctor.logs.explain import explain
 from doctor.logs.signatures import ALL_SIGNATURES
+from doctor.record import PROBLEMS
 from doctor.render import explanation
 from doctor.rules import ALL_RULES
 from doctor.wording import WordingError, wording
-from doctor.words import catalogue, say
+from doctor.words import catalogue, said_again, say, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,6 +224,20 @@ def test_a_reason_is_found_wherever_it_is_made() -> None:
     told = Told(SAYS_MUCH, of_facts=True)
     assert told.built == {"f'{n} are lost'", "', '.join(map(str, self.found))"}
     assert told.texts == {"one", "two", "{n} of {kind}", "three", "four", "five", "six", "seven", "", ", "}
+
+
+@pytest.mark.parametrize(
+    ("text", "chinese"),
+    [
+        ("c++ gave no answer in 4 s", "c++ 在 4 秒内没有响应"),
+        ("no time was left to ask nvcc", "没有剩余时间运行 nvcc"),
+        ("nvcc ended", "nvcc ended"),
+        ("x" * 2000 + " gave no answer in 4 s", "x" * 2000 + " gave no answer in 4 s"),
+    ],
+)
+def test_a_recorded_problem_can_be_said_again(text: str, chinese: str) -> None:
+    again = said_again(text, PROBLEMS)
+    assert (again, translate(again, ZH)) == (text, chinese)
 
 
 SAYS_MUCH = """
