@@ -16,7 +16,7 @@ from doctor.finding import Finding, Rule, rule
 from doctor.logs.explain import explain
 from doctor.logs.signatures import ALL_SIGNATURES
 from doctor.record import PROBLEMS
-from doctor.render import explanation
+from doctor.render.explanation import explanation
 from doctor.rules import ALL_RULES
 from doctor.wording import WordingError, wording
 from doctor.words import catalogue, said_again, say, translate
