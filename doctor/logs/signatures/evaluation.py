@@ -16,7 +16,7 @@ SIGNATURES = (
             "requested split",
         ),
         patterns=(
-            r"Samples in split doesn't match samples in predictions",
+            r"Samples in split (?:doesn't|don't) match samples in",
             r"length of results is not equal to the dataset len\w*(?:: (?P<have>\d+) != (?P<want>\d+))?",
             r"not compatible with NuScenes version",
             r"Results do not correspond to current coco",
@@ -27,6 +27,23 @@ SIGNATURES = (
             "the same version in the info file, the config's ann_file and --eval: rebuild the info files for the version that is on disk",
         ),
         sample="AssertionError: Samples in split doesn't match samples in predictions.",
+    ),
+    Signature(
+        name="nothing-to-evaluate-against",
+        category="eval-metric-mismatch",
+        rank=ROOT,
+        confidence="likely",
+        needles=("= -1.000", "whole dataset is empty", "map', -1.0", 'map": -1.0'),
+        patterns=(
+            r"Average Precision .*area=\s*all .*= -1\.000",
+            r"testing results of the whole dataset is empty",
+            r"mAP'?\"?,? ?:? ?-1\.0\b",
+        ),
+        saw="the evaluation matched nothing: there is no ground truth (a test split), or classes and category ids of model and annotations differ",
+        fix=(
+            "compare the config's class names and ids with the annotation file's categories, and the split with what has annotations",
+        ),
+        sample=" Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = -1.000",
     ),
     Signature(
         name="results-in-another-form",
