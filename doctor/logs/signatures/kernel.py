@@ -187,6 +187,33 @@ SIGNATURES = (
         sample="Error! Bad return status for module build on kernel: 6.8.0-60-generic (x86_64)",
     ),
     Signature(
+        name="installer-finds-driver-in-use",
+        category="driver",
+        needles=("already be loaded in your kernel", "appear to be running an x server"),
+        patterns=(
+            r"NVIDIA kernel module .{0,40}appears to already be loaded in your kernel",
+            r"You appear to be running an X server",
+        ),
+        saw="NVIDIA's installer stops because programs (a desktop, CUDA programs, nvidia-persistenced) hold the driver that is loaded",
+        fix=(
+            "sudo systemctl isolate multi-user.target && sudo rmmod nvidia_drm nvidia_modeset nvidia_uvm nvidia # then run the installer again",
+            "where the driver came from the distribution's packages, update it by those: sudo ubuntu-drivers install",
+        ),
+        sample="ERROR: You appear to be running an X server; please exit X before installing.",
+    ),
+    Signature(
+        name="driver-packages-do-not-go-together",
+        category="driver",
+        needles=("nvidia-", "cuda-drivers"),
+        patterns=(r"^\s*(?:nvidia-|libnvidia-|cuda-drivers)\S* ?: Depends: \S*nvidia-\S+ .{0,120}but ",),
+        saw="the packages of the driver are of different versions or from different sources (Ubuntu's and NVIDIA's), and apt finds no set of them",
+        fix=(
+            "apt-mark showhold; dpkg -l | grep -i nvidia # held back, or from two sources?",
+            "keep one source: sudo apt purge '^(lib)?nvidia-.*' && sudo apt update && sudo ubuntu-drivers install",
+        ),
+        sample="The following packages have unmet dependencies:\n nvidia-driver-550 : Depends: libnvidia-gl-550 (= 550.120-0ubuntu0.22.04.1) but it is not going to be installed",
+    ),
+    Signature(
         name="nouveau-holds-the-gpu",
         category="driver",
         rank=ROOT,

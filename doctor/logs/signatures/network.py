@@ -26,6 +26,7 @@ SIGNATURES = (
             "x509: certificate",
             "server certificate verification failed",
             "condasslerror",
+            "confirming the ssl certificate",
         ),
         patterns=(
             r"SSL: WRONG_VERSION_NUMBER",
@@ -40,6 +41,7 @@ SIGNATURES = (
             r"x509: certificate",
             r"server certificate verification failed",
             r"CondaSSLError",
+            r"problem confirming the ssl certificate",
         ),
         saw="the TLS certificate is not trusted: a proxy on the way intercepts with its own, or the CA store is old",
         fix=(

@@ -19,6 +19,19 @@ SIGNATURES = (
         sample="ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
     ),
     Signature(
+        name="qt-plugin-of-opencv",
+        category="other",
+        needles=("qt platform plugin",),
+        patterns=(r"Could not (?:load|find) the Qt platform plugin",),
+        also=r"cv2|opencv|application failed to start because no Qt platform plugin",
+        saw="a window cannot be opened: OpenCV's own Qt and another one meet in this environment, or there is no display",
+        fix=(
+            "pip uninstall -y opencv-python opencv-python-headless opencv-contrib-python && pip install opencv-python-headless",
+            "without a display: QT_QPA_PLATFORM=offscreen MPLBACKEND=Agg, and no cv2.imshow",
+        ),
+        sample='qt.qpa.plugin: Could not load the Qt platform plugin "xcb" in "/envs/bev/lib/python3.8/site-packages/cv2/qt/plugins" even though it was found.',
+    ),
+    Signature(
         name="disk-full",
         category="other",
         rank=ROOT,

@@ -79,7 +79,7 @@ SIGNATURES = (
             r"CUDA_TOOLKIT_ROOT_DIR not found or specified",
             r"Specify CUDA_TOOLKIT_ROOT_DIR",
         ),
-        also=r"CMake Error|Call Stack|Configuring incomplete|\berror:",
+        also=r"CMake Error|Call Stack|Configuring incomplete|\berror:|missing:.*CUDA_NVCC_EXECUTABLE",
         saw="CMake finds no CUDA toolkit",
         fix=("ls -d /usr/local/cuda*/bin/nvcc # then: cmake -DCMAKE_CUDA_COMPILER=/usr/local/cuda/bin/nvcc …", INSTALL),
         sample="CMake Error: No CMAKE_CUDA_COMPILER could be found.",
