@@ -3,9 +3,11 @@
 from doctor.compat import drivers
 from doctor.facts import (
     Dkms,
+    Flavour,
     KernelModule,
     ModuleFile,
     ModulePolicy,
+    PciGpu,
     PciGpus,
     System,
     Unknown,
@@ -182,9 +184,22 @@ def flavour_fits(pci: PciGpus, module: KernelModule, file: ModuleFile | Unknown)
     if not flavour:
         return None
     for gpu in pci.found:
-        needed = drivers.needed_flavour(gpu.capability, gpu.name) if gpu.capability else ""
+        needed = _needs(gpu)
         if not needed or needed == flavour or _is_dropped(version, gpu.capability):
             continue
+        other = next((one for one in pci.found if _needs(one) not in {"", needed}), None)
+        if other:
+            return Finding(
+                saw=say(
+                    "{gpu} needs {kind}, {other} needs {its}",
+                    gpu=gpu,
+                    kind=KIND[needed],
+                    other=other,
+                    its=KIND[_needs(other)],
+                ),
+                expected="GPUs that one kernel module drives",
+                fix=("only one of the two kinds can be loaded: take one of these GPUs out, or do without it",),
+            )
         branch = version[0] if version else drivers.NEWEST_BRANCH
         package = f"nvidia-driver-{branch}" + ("-open" if needed == "open" else "")
         return Finding(
@@ -231,6 +246,10 @@ def _held(pci: PciGpus, driver: str) -> bool:
 def _is_switched_off(module: KernelModule, system: System) -> bool:
     """Whether a module that is there may not load; where there is none, a left-over setting is not the cause."""
     return system.kernel in module.built_for and (module.prime == "off" or bool(module.blacklisted_in))
+
+
+def _needs(gpu: PciGpu) -> Flavour:
+    return drivers.needed_flavour(gpu.capability, gpu.name) if gpu.capability else ""
 
 
 def _is_dropped(version: Version | None, capability: tuple[int, int] | None) -> bool:

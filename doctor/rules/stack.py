@@ -1,6 +1,7 @@
 """STK: the machine can carry a pinned stack: driver, GPU, Python, C library, room. Choosing: `advise.py`."""
 
 from doctor.compat.archs import coverage
+from doctor.compat.drivers import last_branch_for
 from doctor.compat.recipes import need_of
 from doctor.facts import (
     GIB,
@@ -13,6 +14,7 @@ from doctor.facts import (
     Pythons,
     System,
     Unknown,
+    Version,
     dotted,
     dotted_driver,
 )
@@ -24,7 +26,7 @@ MEMORY_OF_SMOKE_RUN = 8 * GIB
 
 
 @rule("STK01", "the driver is new enough for a pinned stack", category="driver-too-old-for-cuda")
-def driver_runs_a_stack(driver: Driver, stacks: Stacks) -> Finding | None:
+def driver_runs_a_stack(driver: Driver, gpus: Gpus | Unknown, stacks: Stacks) -> Finding | None:
     """Within one CUDA major any driver of that major runs the code, so few are too old."""
     if any(driver.reaches(stack.min_driver, stack.cuda) for stack in stacks.known):
         return None
@@ -33,7 +35,7 @@ def driver_runs_a_stack(driver: Driver, stacks: Stacks) -> Finding | None:
         saw=say("{driver} is older than every pinned stack needs", driver=driver),
         expected=say("{version} or newer", version=dotted_driver(needed)),
         fix=(
-            "install a newer driver (Ubuntu: sudo ubuntu-drivers install; Debian: sudo apt install nvidia-driver)",
+            _newer_driver(gpus, needed),
             "or work on the CPU: BEVREADY_STACK=cu130 ./bevready repro …",
         ),
     )
@@ -189,6 +191,17 @@ def memory_trains_recipe(gpus: Gpus, goal: Goal) -> Finding | None:
         severity="warning",
         confidence="likely",
     )
+
+
+def _newer_driver(gpus: Gpus | Unknown, needed: Version) -> str:
+    """Return how to get a newer driver, or that the GPU's last one came before it."""
+    for gpu in gpus.found if isinstance(gpus, Gpus) else ():
+        last = last_branch_for(gpu.capability)
+        if last and last < needed[0]:
+            return say(
+                "keep this driver: {branch} is the last branch for {gpu}; another GPU is needed", branch=last, gpu=gpu
+            )
+    return "install a newer driver (Ubuntu: sudo ubuntu-drivers install; Debian: sudo apt install nvidia-driver)"
 
 
 RULES = (

@@ -5,11 +5,12 @@ from doctor.compat.archs import coverage
 from doctor.compat.torch import AS_OF, NEWEST, archs_of, torch_row
 from doctor.facts import Driver, Gpus, Packages, PciGpus, System, Torch, Unknown, dotted, dotted_driver
 from doctor.finding import Finding, rule
+from doctor.stacks import Stacks
 from doctor.versions import find_version, parse_version
 from doctor.words import say
 
 NUMPY_2 = (2,)
-REINSTALL = "./bevready repro … installs a pinned stack into .venv; elsewhere: pip install --force-reinstall torch"
+PINNED = "./bevready repro … installs a pinned stack into .venv and uses that"
 
 
 @rule("TOR01", "torch imports", category="other")
@@ -29,7 +30,16 @@ def torch_imports(torch: Torch) -> Finding | None:
 
 
 @rule("TOR02", "torch is a CUDA build where there is a GPU", category="torch-cpu-only-build")
-def torch_is_a_cuda_build(torch: Torch, gpus: Gpus | Unknown, pci: PciGpus | Unknown) -> Finding | None:
+def torch_is_a_cuda_build(
+    *,
+    torch: Torch,
+    gpus: Gpus | Unknown,
+    pci: PciGpus | Unknown,
+    system: System,
+    driver: Driver | Unknown,
+    packages: Packages,
+    stacks: Stacks,
+) -> Finding | None:
     """Resolvers take a CPU wheel silently; torch.cuda.is_available() is False and training crawls."""
     has_gpu = not isinstance(gpus, Unknown) or (isinstance(pci, PciGpus) and bool(pci.found))
     if torch.cuda is not None or not has_gpu:
@@ -41,13 +51,15 @@ def torch_is_a_cuda_build(torch: Torch, gpus: Gpus | Unknown, pci: PciGpus | Unk
             gpus=gpus if isinstance(gpus, Gpus) else pci,
         ),
         expected="a CUDA build",
-        fix=(REINSTALL,),
+        fix=(PINNED, *_reinstall(gpus if isinstance(gpus, Gpus) else pci, system, driver, packages, stacks)),
         repair=(("recreate",),),
     )
 
 
 @rule("TOR03", "torch carries code for every GPU", category="gpu-arch-unsupported")
-def torch_covers_gpus(torch: Torch, gpus: Gpus, system: System) -> Finding | None:
+def torch_covers_gpus(
+    *, torch: Torch, gpus: Gpus, system: System, driver: Driver | Unknown, packages: Packages, stacks: Stacks
+) -> Finding | None:
     """Code of the same major version and an equal or lower minor runs; PTX is compiled at first use."""
     archs = _archs(torch, system)
     if archs is None:
@@ -67,7 +79,7 @@ def torch_covers_gpus(torch: Torch, gpus: Gpus, system: System) -> Finding | Non
         return Finding(
             saw=say("torch {version} carries {archs}; {gpu} gets none of it", **words),
             expected="code of its major version, or PTX",
-            fix=(REINSTALL,),
+            fix=(PINNED, *_reinstall(gpus, system, driver, packages, stacks)),
         )
     return None
 
@@ -107,7 +119,7 @@ def torchvision_matches(torch: Torch, packages: Packages) -> Finding | None:
     return Finding(
         saw=say("torchvision {installed} with torch {version}", installed=installed, version=torch.version),
         expected=say("torchvision {wanted}", wanted=wanted),
-        fix=(f'pip install --force-reinstall --no-deps "torchvision=={wanted}.*"',),
+        fix=(f'pip install --force-reinstall --no-deps "torchvision=={wanted}.*"{_same_index(torch)}',),
     )
 
 
@@ -181,6 +193,36 @@ def torch_fits_python(torch: Torch, packages: Packages) -> Finding | None:
         confidence="likely",
         severity="warning",
     )
+
+
+def _reinstall(
+    gpus: Gpus | PciGpus | Unknown, system: System, driver: Driver | Unknown, packages: Packages, stacks: Stacks
+) -> tuple[str, ...]:
+    """Return the command for an environment of one's own: a build for every GPU, this driver and this Python.
+
+    pip's own choice is the newest build, which older drivers and GPUs cannot use. Empty where no pinned build fits.
+    """
+    capabilities = [gpu.capability for gpu in gpus.found if gpu.capability] if not isinstance(gpus, Unknown) else []
+    for stack in stacks.known:
+        archs = stack.archs_for(system.machine)
+        if any(coverage(archs, capability) != "native" for capability in capabilities):
+            continue
+        if isinstance(driver, Driver) and not driver.reaches(stack.min_driver, stack.cuda):
+            continue
+        if not stack.python_min <= packages.version[:2] <= stack.python_max:
+            continue
+        index = f"https://download.pytorch.org/whl/{stack.name}"
+        wanted = f"torch=={stack.torch} torchvision=={stack.torchvision}"
+        words = "{python} -m pip install --force-reinstall {wanted} --index-url {index}"
+        return (say(words, python=packages.python, wanted=wanted, index=index),)
+    return ()
+
+
+def _same_index(torch: Torch) -> str:
+    """Return where torch's own build comes from: PyPI has torchvision for one CUDA only."""
+    tag = torch.version.partition("+")[2]
+    is_official = tag == "cpu" or (tag.startswith("cu") and tag[2:].isdigit())
+    return f" --index-url https://download.pytorch.org/whl/{tag}" if is_official else ""
 
 
 def _archs(torch: Torch, system: System) -> tuple[str, ...] | None:

@@ -438,6 +438,16 @@ class TestFlavour:
         assert found.fix[0] == "sudo apt install nvidia-driver-580 && sudo reboot"
         assert "modinfo" in found.fix[1]
 
+    @pytest.mark.parametrize("flavour", ["open", "proprietary"])
+    def test_no_module_drives_gpus_of_both_kinds(self, flavour: Flavour) -> None:
+        module = KernelModule(loaded=(580, 95, 5), flavour=flavour)
+        found = kernel.flavour_fits(pci=PciGpus((H100, V100, B200)), module=module, file=NO_FILE)
+        assert found is not None
+        one, other = (V100, B200) if flavour == "open" else (B200, V100)
+        kinds = ("proprietary", "open") if flavour == "open" else ("open", "proprietary")
+        assert found.saw == f"{one} needs the {kinds[0]} kernel module, {other} needs the {kinds[1]} kernel module"
+        assert not [step for step in found.fix if "apt install" in step]
+
     def test_the_file_on_disk_tells_where_no_module_is_loaded(self) -> None:
         file = ModuleFile(path="nvidia.ko", flavour="proprietary", version=(575, 51, 3))
         found = kernel.flavour_fits(pci=PciGpus((B200,)), module=NOT_LOADED, file=file)

@@ -43,13 +43,28 @@ def driver(*version: int) -> Driver:
 
 
 def test_a_driver_too_old_for_every_stack() -> None:
-    found = stack.driver_runs_a_stack(driver=driver(525, 60, 12), stacks=STACKS)
+    found = stack.driver_runs_a_stack(driver=driver(525, 60, 12), gpus=Gpus((RTX_4090,)), stacks=STACKS)
     assert found is not None
     assert found.expected == "525.60.13 or newer"
+    assert found.fix[0].startswith("install a newer driver")
+
+
+def test_no_newer_driver_for_a_gpu_that_they_dropped() -> None:
+    for gpus in (Gpus((GTX_780,)), Gpus((RTX_4090, GTX_780))):
+        found = stack.driver_runs_a_stack(driver=driver(470, 256, 2), gpus=gpus, stacks=STACKS)
+        assert found is not None
+        assert found.fix[0].startswith("keep this driver: 470 is the last branch for GeForce GTX 780")
+
+
+@pytest.mark.parametrize("gpus", [Gpus((Gpu("Tesla P100", (6, 0)),)), Unknown("no driver")], ids=str)
+def test_a_newer_driver_where_there_is_one(gpus: Gpus | Unknown) -> None:
+    found = stack.driver_runs_a_stack(driver=driver(470, 256, 2), gpus=gpus, stacks=STACKS)
+    assert found is not None
+    assert found.fix[0].startswith("install a newer driver")
 
 
 def test_the_oldest_driver_that_will_do() -> None:
-    assert stack.driver_runs_a_stack(driver=driver(525, 60, 13), stacks=STACKS) is None
+    assert stack.driver_runs_a_stack(driver=driver(525, 60, 13), gpus=Unknown("no driver"), stacks=STACKS) is None
 
 
 def test_the_only_gpu_is_too_old() -> None:

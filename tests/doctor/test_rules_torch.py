@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from doctor.facts import Driver, Gpu, Gpus, Packages, PciGpu, PciGpus, System, Torch, Unknown
 from doctor.rules import torch
+from doctor.stacks import read_stacks
+
+STACKS = read_stacks(Path(__file__).resolve().parents[2] / "env")
 
 X86 = System(kernel="6.8.0", machine="x86_64", distribution="Ubuntu 22.04")
 ARM = System(kernel="6.8.0", machine="aarch64", distribution="Ubuntu 22.04")
 RTX_4090 = Gpus((Gpu("NVIDIA GeForce RTX 4090", (8, 9), 24 << 30),))
 RTX_5090 = Gpus((Gpu("NVIDIA GeForce RTX 5090", (12, 0), 32 << 30),))
+GTX_1080 = Gpus((Gpu("NVIDIA GeForce GTX 1080", (6, 1), 8 << 30),))
+V100 = Gpus((Gpu("Tesla V100-SXM2-16GB", (7, 0), 16 << 30),))
 NO_GPU = Unknown("no NVIDIA driver library can be loaded")
 NO_PCI = PciGpus(())
 CU130 = Torch(version="2.11.0+cu130", cuda=(13, 0))
@@ -23,6 +31,74 @@ def driver(*version: int) -> Driver:
 
 def packages(**found: str) -> Packages:
     return Packages("/venv/bin/python", (3, 11, 7), tuple((name.replace("_", "-"), v) for name, v in found.items()))
+
+
+def on(system: System, *version: int, python: tuple[int, ...] = (3, 11, 7)) -> dict[str, Any]:
+    """Return what a reinstallation depends on besides the GPUs."""
+    return {
+        "system": system,
+        "driver": driver(*version) if version else Unknown("no driver"),
+        "packages": Packages("/venv/bin/python", python, ()),
+        "stacks": STACKS,
+    }
+
+
+HERE = on(X86)
+
+
+def command(stack: str, torch_version: str, torchvision: str) -> str:
+    return (
+        f"/venv/bin/python -m pip install --force-reinstall torch=={torch_version} torchvision=={torchvision}"
+        f" --index-url https://download.pytorch.org/whl/{stack}"
+    )
+
+
+class TestTheBuildToInstall:
+    """pip's own choice is the newest build: of no use on an older driver or GPU."""
+
+    @pytest.mark.parametrize(
+        ("gpus", "version", "expected"),
+        [
+            (RTX_4090, (580, 65, 6), command("cu130", "2.11.0", "0.26.0")),
+            (RTX_4090, (570, 172, 8), command("cu128", "2.9.1", "0.24.1")),
+            (RTX_4090, (), command("cu130", "2.11.0", "0.26.0")),
+            (GTX_1080, (580, 95, 5), command("cu126", "2.7.1", "0.22.1")),
+            (Gpus((*RTX_5090.found, *V100.found)), (580, 95, 5), command("cu128", "2.9.1", "0.24.1")),
+        ],
+    )
+    def test_it_fits_driver_and_gpus(self, gpus: Gpus, version: tuple[int, ...], expected: str) -> None:
+        found = torch.torch_is_a_cuda_build(torch=CPU, gpus=gpus, pci=NO_PCI, **on(X86, *version))
+        assert found is not None
+        assert found.fix[1:] == (expected,)
+
+    def test_of_a_build_without_code_for_the_gpu(self) -> None:
+        found = torch.torch_covers_gpus(torch=CU130, gpus=GTX_1080, **on(X86, 580, 95, 5))
+        assert found is not None
+        assert found.fix[1:] == (command("cu126", "2.7.1", "0.22.1"),)
+
+    def test_the_gpu_of_the_bus_counts_where_no_driver_answers(self) -> None:
+        pci = PciGpus((PciGpu("0000:01:00.0", "15f8", "", "Tesla P100 PCIe 16GB", (6, 0)),))
+        found = torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=pci, **HERE)
+        assert found is not None
+        assert found.fix[1:] == (command("cu126", "2.7.1", "0.22.1"),)
+
+    def test_none_is_named_where_none_fits(self) -> None:
+        mixed = Gpus((*RTX_5090.found, *GTX_1080.found))
+        for gpus, here in (
+            (mixed, on(X86, 580, 95, 5)),
+            (RTX_4090, on(X86, 470, 82, 1)),
+            (RTX_4090, on(X86, python=(3, 8, 19))),
+            (RTX_4090, on(X86, python=(3, 13, 1))),
+        ):
+            found = torch.torch_is_a_cuda_build(torch=CPU, gpus=gpus, pci=NO_PCI, **here)
+            assert found is not None
+            assert found.fix == ("./bevready repro … installs a pinned stack into .venv and uses that",)
+
+    @pytest.mark.parametrize("python", [(3, 10, 12), (3, 12, 3)])
+    def test_the_first_and_the_last_python(self, python: tuple[int, ...]) -> None:
+        found = torch.torch_is_a_cuda_build(torch=CPU, gpus=RTX_4090, pci=NO_PCI, **on(X86, python=python))
+        assert found is not None
+        assert len(found.fix) == 2
 
 
 def test_an_import_that_fails_is_quoted() -> None:
@@ -39,60 +115,60 @@ def test_an_import_that_works_or_was_not_tried_is_silent(*, imported: bool | Non
 
 class TestCpuBuild:
     def test_with_a_gpu_the_driver_shows(self) -> None:
-        found = torch.torch_is_a_cuda_build(torch=CPU, gpus=RTX_4090, pci=NO_PCI)
+        found = torch.torch_is_a_cuda_build(torch=CPU, gpus=RTX_4090, pci=NO_PCI, **HERE)
         assert found is not None
         assert "RTX 4090" in found.saw
 
     def test_with_a_gpu_that_only_the_bus_shows(self) -> None:
         pci = PciGpus((PciGpu("0000:01:00.0", "2684", "", "NVIDIA GeForce RTX 4090", (8, 9)),))
-        assert torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=pci) is not None
+        assert torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=pci, **HERE) is not None
 
     def test_without_a_gpu_it_is_fine(self) -> None:
-        assert torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=NO_PCI) is None
-        assert torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=Unknown("no /sys")) is None
+        assert torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=NO_PCI, **HERE) is None
+        assert torch.torch_is_a_cuda_build(torch=CPU, gpus=NO_GPU, pci=Unknown("no /sys"), **HERE) is None
 
     def test_a_cuda_build_is_fine(self) -> None:
-        assert torch.torch_is_a_cuda_build(torch=CU130, gpus=RTX_4090, pci=NO_PCI) is None
+        assert torch.torch_is_a_cuda_build(torch=CU130, gpus=RTX_4090, pci=NO_PCI, **HERE) is None
 
 
 class TestArchitectures:
     def test_f1_same_major_code_runs_on_a_higher_minor(self) -> None:
-        assert torch.torch_covers_gpus(torch=CU130, gpus=RTX_4090, system=X86) is None
+        assert torch.torch_covers_gpus(torch=CU130, gpus=RTX_4090, **on(X86)) is None
 
     def test_f2_ptx_runs_and_is_only_a_note(self) -> None:
         build = Torch(version="2.9.0", cuda=(12, 8), archs=("sm_80", "sm_90", "compute_90"))
-        found = torch.torch_covers_gpus(torch=build, gpus=RTX_5090, system=X86)
+        found = torch.torch_covers_gpus(torch=build, gpus=RTX_5090, **on(X86))
         assert found is not None
         assert found.severity == "note"
 
     def test_f2_architecture_specific_ptx_does_not(self) -> None:
         build = Torch(version="2.9.0", cuda=(12, 8), archs=("sm_80", "compute_90a"))
-        found = torch.torch_covers_gpus(torch=build, gpus=RTX_5090, system=X86)
+        found = torch.torch_covers_gpus(torch=build, gpus=RTX_5090, **on(X86))
         assert found is not None
         assert found.severity == "problem"
 
     def test_blackwell_with_a_build_that_predates_it(self) -> None:
         old = Torch(version="2.5.1+cu124", cuda=(12, 4))
-        found = torch.torch_covers_gpus(torch=old, gpus=RTX_5090, system=X86)
+        found = torch.torch_covers_gpus(torch=old, gpus=RTX_5090, **on(X86))
         assert found is not None
         assert "sm_90" in found.saw
 
     def test_a_mixed_host_is_judged_by_every_gpu(self) -> None:
         mixed = Gpus((*RTX_4090.found, Gpu("Tesla P100-PCIE-16GB", (6, 0))))
-        found = torch.torch_covers_gpus(torch=CU130, gpus=mixed, system=X86)
+        found = torch.torch_covers_gpus(torch=CU130, gpus=mixed, **on(X86))
         assert found is not None
         assert "P100" in found.saw
 
     def test_an_unknown_build_is_not_judged(self) -> None:
         custom = Torch(version="2.11.0+custom", cuda=(12, 3))
-        assert torch.torch_covers_gpus(torch=custom, gpus=RTX_5090, system=X86) is None
+        assert torch.torch_covers_gpus(torch=custom, gpus=RTX_5090, **on(X86)) is None
 
     def test_arm_has_lists_of_its_own(self) -> None:
         thor, hopper, ada = (Gpus((Gpu("GPU", capability),)) for capability in ((11, 0), (9, 0), (8, 9)))
-        assert [torch.torch_covers_gpus(torch=CU130, gpus=gpu, system=ARM) for gpu in (thor, hopper, ada)] == [None] * 3
+        assert [torch.torch_covers_gpus(torch=CU130, gpus=gpu, **on(ARM)) for gpu in (thor, hopper, ada)] == [None] * 3
         turing = Gpus((Gpu("T4G", (7, 5)),))
-        assert torch.torch_covers_gpus(torch=CU130, gpus=turing, system=X86) is None
-        found = torch.torch_covers_gpus(torch=CU130, gpus=turing, system=ARM)
+        assert torch.torch_covers_gpus(torch=CU130, gpus=turing, **on(X86)) is None
+        found = torch.torch_covers_gpus(torch=CU130, gpus=turing, **on(ARM))
         assert found is not None
         assert "sm_110" in found.saw
 
@@ -100,8 +176,8 @@ class TestArchitectures:
         turing = Gpus((Gpu("T4G", (7, 5)),))
         old = Torch(version="2.8.0+cu128", cuda=(12, 8))
         power = System(kernel="6.8.0", machine="ppc64le", distribution="RHEL 8")
-        assert torch.torch_covers_gpus(torch=old, gpus=turing, system=ARM) is None
-        assert torch.torch_covers_gpus(torch=CU130, gpus=turing, system=power) is None
+        assert torch.torch_covers_gpus(torch=old, gpus=turing, **on(ARM)) is None
+        assert torch.torch_covers_gpus(torch=CU130, gpus=turing, **on(power)) is None
 
 
 class TestDriverForTorch:
@@ -142,7 +218,23 @@ class TestNeighbours:
     def test_torchvision_of_another_torch(self) -> None:
         found = torch.torchvision_matches(torch=CU130, packages=packages(torchvision="0.24.1"))
         assert found is not None
-        assert "torchvision==0.26.*" in found.fix[0]
+        index = "https://download.pytorch.org/whl/cu130"
+        assert found.fix == (f'pip install --force-reinstall --no-deps "torchvision==0.26.*" --index-url {index}',)
+
+    @pytest.mark.parametrize("version", ["2.7.1", "2.7.1+rocm6.3", "2.7.1+git1234"])
+    def test_torchvision_for_a_build_of_no_such_index(self, version: str) -> None:
+        found = torch.torchvision_matches(
+            torch=Torch(version=version, cuda=(12, 6)), packages=packages(torchvision="0.24.1")
+        )
+        assert found is not None
+        assert found.fix == ('pip install --force-reinstall --no-deps "torchvision==0.22.*"',)
+
+    @pytest.mark.parametrize("tag", ["cpu", "cu118"])
+    def test_torchvision_comes_from_where_torch_came(self, tag: str) -> None:
+        build = Torch(version=f"2.7.1+{tag}", cuda=None)
+        found = torch.torchvision_matches(torch=build, packages=packages(torchvision="0.24.1"))
+        assert found is not None
+        assert found.fix[0].endswith(f"/whl/{tag}")
 
     @pytest.mark.parametrize(
         ("version", "torchvision"),
