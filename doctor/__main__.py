@@ -78,6 +78,8 @@ def _asked(options: argparse.Namespace) -> int:
         raise UsageError(word)
     if options.fix and (options.replay or options.what):
         raise UsageError("--fix: it mends this machine only; leave out --replay and the word before it")
+    if options.record and options.replay:
+        raise UsageError("--record: it records this machine; leave out --replay")
     if options.dry_run and not options.fix:
         raise UsageError("--dry-run: it belongs to --fix: python3 -m doctor --fix --dry-run")
     if options.tables is not None:
@@ -205,7 +207,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _why(options: argparse.Namespace) -> int:
     """Print the page of each rule that is named."""
-    if not options.names:
+    if not any(name.strip(" ,") for name in options.names):
         raise UsageError("why: name a check, as in: python3 -m doctor why DRV01")
     rules = rules_named(",".join(options.names), asked_by="why")
     if options.json:

@@ -64,6 +64,22 @@ ACTS = (
 )
 
 
+class _Named(argparse.Action):
+    """A value that may not be empty: `--replay "$MACHINE"` without a MACHINE asks for nothing."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 — argparse's signature
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,  # noqa: ARG002 — as above
+    ) -> None:
+        """Store it, or say that it is empty."""
+        if not values:
+            raise argparse.ArgumentError(self, "expected one argument")
+        setattr(namespace, self.dest, values)
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse with our wording of a mistake."""
 
@@ -116,6 +132,6 @@ def _add(made: argparse.ArgumentParser, rows: Sequence[tuple[str, str, str]], to
     for flag, argument, words in rows:
         if argument:
             name = "goal" if flag == "--for" else flag.removeprefix("--")
-            made.add_argument(flag, dest=name, default="", metavar=argument, help=translate(words, told))
+            made.add_argument(flag, action=_Named, dest=name, default="", metavar=argument, help=translate(words, told))
         else:
             made.add_argument(flag, action="store_true", help=translate(words, told))

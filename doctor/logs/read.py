@@ -35,7 +35,7 @@ def read_log(name: str) -> bytes:
     Raises OSError where there is no such file, or it may not be read.
     """
     if name == "-":
-        return sys.stdin.buffer.read(MAX_LOG)
+        return sys.stdin.buffer.read(MAX_LOG) if sys.stdin else b""  # None where the caller closed it
     with Path(name).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)

@@ -264,6 +264,7 @@ def test_the_dry_run_in_words(real: Path, monkeypatch: pytest.MonkeyPatch, capsy
     [
         (["--fix", "--replay", HEALTHY], "--fix: it mends this machine only"),
         (["stack", "--fix"], "--fix: it mends this machine only"),
+        (["--record", "machine", "--replay", HEALTHY], "--record: it records this machine"),
         (["--dry-run"], "--dry-run: it belongs to --fix"),
     ],
 )

@@ -180,3 +180,11 @@ def test_what_a_stranger_recorded_cannot_steer_the_terminal(tmp_path: Path, caps
     told = capsys.readouterr().out
     assert "owned" in told
     assert [sign for sign in told if not sign.isprintable() and sign not in "\n\t"] == []
+
+
+@pytest.mark.parametrize("flag", ["--replay", "--for", "--only", "--python", "--dataroot", "--record"])
+def test_a_value_that_is_empty_is_not_taken_for_none(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([flag, ""])
+    assert left.value.code == 2
+    assert f"{flag}: expected one argument" in capsys.readouterr().err

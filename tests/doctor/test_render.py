@@ -185,6 +185,7 @@ def test_every_rule_has_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["why"], "why: name a check"),
         (["why", "DAT0"], "why DAT0: there is no such check; did you mean DAT"),
+        (["why", ""], "why: name a check"),
         (["stack", "now"], "now: one word too many"),
     ],
 )

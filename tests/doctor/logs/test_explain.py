@@ -224,3 +224,20 @@ class TestWithAMachine:
         path.write_text("hello\n")
         assert main(["explain", str(path), "--json", "--replay", str(MACHINES / "rtx4090_healthy")]) == 3
         assert json.loads(capsys.readouterr().out)["here"] == []
+
+
+def test_closed_standard_input_is_an_empty_log() -> None:
+    command = f"exec '{sys.executable}' -m doctor explain - --alone <&-"
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_old_cmake_and_pip_say_it_in_their_own_words() -> None:
+    assert (
+        name_of_cause(b"Could NOT find CUDA (missing: CUDA_TOOLKIT_ROOT_DIR CUDA_NVCC_EXECUTABLE)")
+        == "cmake-finds-no-cuda"
+    )
+    assert (
+        name_of_cause(b"Could not fetch URL x: There was a problem confirming the ssl certificate: x") == "certificate"
+    )
+    assert name_of_cause(b"Could NOT find CUDA (missing: CUDA_CUDART_LIBRARY)") is None
