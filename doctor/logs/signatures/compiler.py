@@ -43,7 +43,7 @@ SIGNATURES = (
             r"参数包(?:未|没有|不).{0,4}展开",
             r"pybind11\S*cast\.h:\d+:\d+: (?:error|错误):",
         ),
-        also=r"nvcc|\.cu\b|cuda",
+        also=r"nvcc|\.cu\b|cuda|std_function\.h:435:145: error: parameter packs",
         saw="nvcc cannot parse the C++ library headers of this GCC (CUDA 11.5 with GCC 11 is the stock pair of Ubuntu 22.04)",
         fix=(OLDER, "or a CUDA toolkit from 11.7 on in place of /usr/bin/nvcc"),
         sample="/usr/include/c++/11/bits/std_function.h:435:145: error: parameter packs not expanded with '...':\n/usr/bin/nvcc -c a.cu",

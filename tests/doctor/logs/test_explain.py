@@ -241,3 +241,8 @@ def test_old_cmake_and_pip_say_it_in_their_own_words() -> None:
         name_of_cause(b"Could not fetch URL x: There was a problem confirming the ssl certificate: x") == "certificate"
     )
     assert name_of_cause(b"Could NOT find CUDA (missing: CUDA_CUDART_LIBRARY)") is None
+
+
+def test_gcc_11_under_an_old_nvcc_needs_no_word_of_nvcc() -> None:
+    said = b"/usr/include/c++/11/bits/std_function.h:435:145: error: parameter packs not expanded with '...':"
+    assert name_of_cause(said) == "nvcc-stumbles-over-gcc-headers"
