@@ -1,8 +1,8 @@
 """Device code inside bevready's own extension: the blob of cubins and PTX that the builder writes and the host reads.
 
-Layout, little endian: a header (magic `BEVIMG01`, count), then `count` rows of 64 bytes (kind: 1 PTX, 2 cubin; arch: 90
-for 9.0; offset from the blob's start; size without padding; name of the source, zero-ended), then the payloads, each at
-a multiple of 64 and followed by at least one zero byte, so that PTX is a C string. No row: a build without device code.
+The layout is that of `repro/ops/csrc/images.h`, little endian: a header (magic, count, bytes of a row), then rows (kind;
+arch: 90 for 9.0; offset from the blob's start; size, of PTX with its closing zero; the source's name), then the
+payloads, each at a multiple of 64. No row: a build without device code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAGIC = b"BEVIMG01"
 HEADER = struct.Struct("<8sII")
 ROW = struct.Struct("<IIQQ40s")
 ALIGNMENT = 64
-PTX, CUBIN = 1, 2
+CUBIN, PTX = 0, 1
 MAX_IMAGES = 4096
 SECTION, MANIFEST_SECTION = ".bevready.images", ".bevready.manifest"
 
@@ -35,14 +35,12 @@ def pack(images: list[Image]) -> bytes:
     for image in images:
         if len(image.name.encode()) > 39:
             raise ValueError(f"{image.name}: the name of a device source has at most 39 bytes")
-        kind, arch = image.target.split("_")
-        rows.append(
-            ROW.pack(PTX if kind == "compute" else CUBIN, int(arch), place, len(image.data), image.name.encode())
-        )
+        virtual, arch = image.target.startswith("compute"), int(image.target.partition("_")[2])
+        rows.append(ROW.pack(PTX if virtual else CUBIN, arch, place, len(image.data), image.name.encode()))
         room = _aligned(len(image.data) + 1)
         payloads.append(image.data.ljust(room, b"\0"))
         place += room
-    head = HEADER.pack(MAGIC, len(images), 0) + b"".join(rows)
+    head = HEADER.pack(MAGIC, len(images), ROW.size) + b"".join(rows)
     return head.ljust(_aligned(len(head)), b"\0") + b"".join(payloads)
 
 
@@ -50,8 +48,8 @@ def unpack(blob: memoryview) -> list[Image]:
     """Return the images. Raises ValueError where the blob is damaged or something else."""
     if len(blob) < HEADER.size:
         raise ValueError("the index of device code is cut short")
-    magic, count, _ = HEADER.unpack_from(blob)
-    if magic != MAGIC or count > MAX_IMAGES or HEADER.size + count * ROW.size > len(blob):
+    magic, count, step = HEADER.unpack_from(blob)
+    if magic != MAGIC or step != ROW.size or count > MAX_IMAGES or HEADER.size + count * ROW.size > len(blob):
         raise ValueError("the index of device code is damaged")
     images = []
     for number in range(count):
@@ -61,6 +59,15 @@ def unpack(blob: memoryview) -> list[Image]:
         target = f"{'compute' if kind == PTX else 'sm'}_{arch}"
         images.append(Image(name.rstrip(b"\0").decode("utf-8", "replace"), target, bytes(blob[place : place + size])))
     return images
+
+
+def targets(blob: memoryview) -> tuple[str, ...]:
+    """Return the architectures of the blob's code once each, machine code first; none where it is damaged."""
+    try:
+        found = {image.target for image in unpack(blob)}
+    except ValueError:
+        return ()
+    return tuple(sorted(found, key=lambda target: (target.startswith("compute"), int(target.partition("_")[2]))))
 
 
 def _aligned(size: int) -> int:

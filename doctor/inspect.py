@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doctor.fatbin import architectures
+from doctor.images import SECTION, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -105,7 +106,13 @@ class SharedObject:
             found = architectures(self._bytes(section)) if section else ()
             if found:
                 return found
-        return ()
+        own = self.content(SECTION)
+        return targets(own) if own else ()
+
+    def content(self, name: str) -> memoryview:
+        """Return the bytes of the section of this name, none where there is no such section."""
+        section = next((section for section in self.sections if section.name == name), None)
+        return self._bytes(section) if section else memoryview(b"")
 
     def defines(self, name: bytes) -> bool:
         """Return whether it defines the symbol, by its GNU hash table: a few reads in a table of any size."""
@@ -222,7 +229,7 @@ def inspect(path: str, libraries: Sequence[str] = ()) -> dict[str, Any]:
     `missing` names the C++ symbols that it needs and none of `libraries` defines, `lacking` counts them; both say
     nothing where no library could be read. Raises NotReadableError.
     """
-    subject = _open(path)
+    subject = open_object(path)
     others = [other for library in libraries if (other := _try_open(library))]
     wanted = [symbol.name for symbol in subject.symbols() if _is_wanted(symbol)]
     missing = list(_missing(wanted, others)) if others else []
@@ -258,7 +265,8 @@ def _missing(names: Iterable[str], libraries: Sequence[SharedObject]) -> Iterato
             order.insert(0, owner)
 
 
-def _open(path: str) -> SharedObject:
+def open_object(path: str) -> SharedObject:
+    """Return the shared object at `path`, mapped, not loaded. Raises NotReadableError."""
     if not Path(path).is_file():  # opening a pipe would wait for ever
         raise NotReadableError("it is no file that can be read")
     try:
@@ -271,7 +279,7 @@ def _open(path: str) -> SharedObject:
 
 def _try_open(path: str) -> SharedObject | None:
     try:
-        return _open(path)
+        return open_object(path)
     except NotReadableError:
         return None
 

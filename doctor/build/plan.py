@@ -1,0 +1,117 @@
+"""What is to be built: the sources, the architectures, the flags, and the key that names the result. Nothing is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from doctor.toolchain import ToolchainError, instruction_flags
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from doctor.facts import HostCompiler
+    from doctor.toolchain import Nvrtc, TargetTorch
+
+FORMAT = 1  # of what is built; a change makes every key new
+SUFFIXES = frozenset({".cpp", ".h", ".inc", ".cu", ".cuh"})
+DEVICE_FLAGS = ("--std=c++17", "--restrict", "-lineinfo")
+LIBRARY = "bevready_ops.so"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One build. `archs` are cubins (sm_90), and the newest of them also becomes PTX; none: no device code."""
+
+    folder: Path
+    torch: TargetTorch
+    compiler: HostCompiler
+    nvrtc: Nvrtc | None
+    archs: tuple[str, ...]
+    machine: str
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return what is compiled for: every cubin, then the PTX of the newest architecture."""
+        return (*self.archs, self.archs[-1].replace("sm_", "compute_")) if self.archs else ()
+
+    @property
+    def host_sources(self) -> tuple[Path, ...]:
+        """Return the C++ sources, the longest first: it is started first."""
+        return tuple(sorted(self.folder.glob("*.cpp"), key=lambda path: (-path.stat().st_size, path.name)))
+
+    @property
+    def device_sources(self) -> tuple[Path, ...]:
+        """Return the device sources."""
+        return tuple(sorted((self.folder / "device").glob("*.cu")))
+
+    @property
+    def compiler_name(self) -> str:
+        """Return the compiler as the manifest names it."""
+        return f"{self.compiler.family} {'.'.join(map(str, self.compiler.version))}"
+
+    def host_flags(self, source: Path) -> tuple[str, ...]:
+        """Return the flags of one C++ source, without its includes."""
+        return (
+            "-std=c++17",
+            "-O3",
+            "-fPIC",
+            "-fvisibility=hidden",
+            "-ffp-contract=fast",
+            "-Wall",
+            "-Wno-unknown-pragmas",
+            f"-D_GLIBCXX_USE_CXX11_ABI={int(self.torch.cxx11_abi)}",
+            *(("-fopenmp",) if self.openmp else ()),
+            *instruction_flags(source, self.machine),
+        )
+
+    @property
+    def openmp(self) -> bool:
+        """Whether at::parallel_for gets threads: g++ against the thread library that torch itself has loaded."""
+        return bool(self.torch.openmp) and self.compiler.family == "gcc"
+
+    @property
+    def includes(self) -> tuple[Path, ...]:
+        """Return torch's include folders."""
+        root = self.torch.folder / "include"
+        return root, root / "torch" / "csrc" / "api" / "include"
+
+    def contents(self) -> dict[str, Any]:
+        """Return everything that the result depends on, JSON-like: the manifest's first part."""
+        return {
+            "format": FORMAT,
+            "sources": source_digest(self.folder),
+            "torch": {
+                "version": self.torch.version,
+                "cxx11_abi": self.torch.cxx11_abi,
+                "folder": str(self.torch.folder),
+            },
+            "cuda": self.nvrtc.version if self.nvrtc else None,
+            "archs": list(self.targets),
+            "compiler": self.compiler_name,
+            "flags": {path.name: list(self.host_flags(path)) for path in self.host_sources},
+            "device_flags": list(DEVICE_FLAGS) if self.archs else [],
+            "machine": self.machine,
+        }
+
+    @property
+    def key(self) -> str:
+        """Return 16 hex digits that name the result."""
+        return hashlib.sha256(json.dumps(self.contents(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def source_digest(folder: Path) -> str:
+    """Return 16 hex digits that name the sources under `folder`; `repro.ops.built` computes the same."""
+    state = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in SUFFIXES and path.is_file():
+            state.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return state.hexdigest()[:16]
+
+
+def check_sources(folder: Path) -> None:
+    """Refuse a folder without C++ sources."""
+    if not any(folder.glob("*.cpp")):
+        raise ToolchainError(f"{folder} holds no .cpp file", "restore the sources: git checkout -- repro/ops/csrc")
