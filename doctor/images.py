@@ -1,8 +1,8 @@
 """Device code inside bevready's own extension: the blob of cubins and PTX that the builder writes and the host reads.
 
-The layout is that of `repro/ops/csrc/images.h`, little endian: a header (magic, count, bytes of a row), then rows (kind;
-arch: 90 for 9.0; offset from the blob's start; size, of PTX with its closing zero; the source's name), then the
-payloads, each at a multiple of 64. No row: a build without device code.
+The layout is that of `repro/ops/csrc/images.h`, little endian: a header (magic, count, bytes of a row), then rows
+(kind; arch: 90 for 9.0; offset from the blob's start; size, of PTX with its closing zero; the source's name), then
+the payloads, each at a multiple of 64. No row: a build without device code.
 """
 
 from __future__ import annotations

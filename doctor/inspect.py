@@ -26,7 +26,7 @@ SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 DYNAMIC_ENTRY = struct.Struct("<qQ")
 DYNSYM, DYNAMIC, GNU_HASH, VERSION_NEEDS, VERSION_OF_SYMBOL = 11, 6, 0x6FFFFFF6, 0x6FFFFFFE, 0x6FFFFFFF
-NO_BITS = 8
+NO_BITS, SYMTAB, FUNCTION = 8, 2, 2
 NEEDED, RPATH, RUNPATH = 1, 15, 29
 WEAK = 2
 MAX_SECTIONS, MAX_SYMBOLS, MAX_NEEDS = 4096, 1 << 19, 4096
@@ -113,6 +113,15 @@ class SharedObject:
         """Return the bytes of the section of this name, none where there is no such section."""
         section = next((section for section in self.sections if section.name == name), None)
         return self._bytes(section) if section else memoryview(b"")
+
+    def functions(self, mark: int) -> Iterator[str]:
+        """Yield the functions of the whole symbol table whose `other` field has this mark: a cubin's kernels."""
+        section = self._section(SYMTAB)
+        table = self._bytes(section) if section else memoryview(b"")
+        for index in range(1, min(len(table) // SYMBOL.size, MAX_SYMBOLS)):
+            name, info, other, _, _, _ = SYMBOL.unpack_from(table, index * SYMBOL.size)
+            if section and info & 0xF == FUNCTION and other & mark:
+                yield _text(self._linked(section), name)
 
     def defines(self, name: bytes) -> bool:
         """Return whether it defines the symbol, by its GNU hash table: a few reads in a table of any size."""

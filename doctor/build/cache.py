@@ -36,6 +36,7 @@ class Place:
 
     root: Path
     source: str
+    shared: bool = False  # a folder that others may write to: what is there must be our own
 
     @property
     def ext(self) -> Path:
@@ -54,7 +55,8 @@ def places(variables: Mapping[str, str], checkout: Path) -> tuple[Place, ...]:
     elif variables.get("HOME"):
         found.append(Place(Path(variables["HOME"]) / ".cache" / "bevready", "HOME"))
     found.append(Place(checkout / "build" / "cache", "the checkout"))
-    return (*found, Place(Path(tempfile.gettempdir()) / f"bevready-{os.getuid()}", "the folder for temporary files"))
+    temporary = Path(tempfile.gettempdir()) / f"bevready-{os.getuid()}"
+    return (*found, Place(temporary, "the folder for temporary files", shared=True))
 
 
 def writable(candidates: tuple[Place, ...]) -> Place:
@@ -62,13 +64,14 @@ def writable(candidates: tuple[Place, ...]) -> Place:
     tried = []
     for place in candidates:
         try:
-            place.ext.mkdir(parents=True, exist_ok=True, mode=0o700 if place.source.startswith("the folder") else 0o777)
+            place.root.mkdir(parents=True, exist_ok=True, mode=0o700 if place.shared else 0o777)
+            place.ext.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=place.ext):
                 pass
         except OSError as why:
             tried.append(f"{place.root} ({place.source}): {why.strerror or why}")
             continue
-        if place.root.stat().st_uid == os.getuid() or not place.source.startswith("the folder"):
+        if not place.shared or place.root.stat().st_uid == os.getuid():
             return place
         tried.append(f"{place.root}: it belongs to somebody else")
     raise ToolchainError(f"no place for the build: {'; '.join(tried)}", "name a folder: BEVREADY_CACHE=/path/to/folder")
@@ -93,9 +96,9 @@ def pointed_at(place: Place, name: str) -> dict[str, Any] | None:
     """Return what the pointer says, None where there is none that can be read."""
     try:
         told: dict[str, Any] = json.loads((place.ext / "current" / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return told if isinstance(told["key"], str) else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return told if isinstance(told, dict) and isinstance(told.get("key"), str) else None
 
 
 @contextmanager

@@ -25,6 +25,7 @@ class Job:
     name: str
     words: tuple[str, ...]
     log: Path
+    limit_s: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ def run_all(jobs: Sequence[Job], tell: Callable[[Done], None], workers: int | No
             while waiting and len(running) < workers:
                 job = waiting.pop(0)
                 running[_start(job)] = job, time.monotonic()
+            late = next((job for job, started in running.values() if time.monotonic() - started > job.limit_s), None)
+            if late:
+                raise JobFailedError(late, 124, late.log.read_bytes() + f"\nended after {late.limit_s:g} s".encode())
             for process in [process for process in running if process.poll() is not None]:
                 job, started = running.pop(process)
                 done = Done(job, process.returncode, time.monotonic() - started)
