@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 NVRTC_CHILD = Path(__file__).resolve().parent / "build" / "nvrtc.py"
 HEADERS = ("cuda_fp16.h", "cuda_bf16.h")
 ARCH = re.compile(r"(?:sm_|compute_)?([0-9]{1,2})\.?([0-9])(\+PTX)?", re.ASCII | re.IGNORECASE)
-INSTRUCTION_SETS = {  # by the end of a source's name; on other processors such a file gets no flags and guards itself
-    "_avx2": ("-mavx2", "-mfma", "-mf16c"),
-    "_avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma", "-mf16c"),
-}
 
 
 class ToolchainError(Exception):
@@ -192,13 +188,6 @@ def check_targets(archs: Sequence[str], nvrtc: Nvrtc) -> None:
         known = ",".join(f"{arch / 10:.1f}" for arch in nvrtc.targets)
         words = f"--arch {','.join(wrong)}: NVRTC {nvrtc.version} does not compile for it"
         raise ToolchainError(words, f"it knows {known}")
-
-
-def instruction_flags(source: Path, machine: str) -> tuple[str, ...]:
-    """Return the -m flags of a C++ source, by the end of its name: cpu_avx2.cpp."""
-    if machine != "x86_64":
-        return ()
-    return next((flags for end, flags in INSTRUCTION_SETS.items() if source.stem.endswith(end)), ())
 
 
 def _ordered(numbers: Iterator[int] | Sequence[int]) -> tuple[str, ...]:

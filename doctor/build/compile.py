@@ -65,7 +65,7 @@ def compile_and_link(plan: Plan, room: Path, manifest: dict[str, Any], tell: Cal
 
 def _host_job(plan: Plan, source: Path, room: Path) -> Job:
     includes = [word for folder in plan.includes for word in ("-isystem", str(folder))]
-    words = (plan.compiler.path, *plan.host_flags(source), f"-I{plan.folder}", *includes)
+    words = (plan.compiler.path, *plan.host_flags, f"-I{plan.folder}", *includes)
     output = room / f"{source.stem}.o"
     return Job(f"compile {source.name}", (*words, "-c", str(source), "-o", str(output)), room / f"{source.stem}.log")
 

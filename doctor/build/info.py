@@ -27,7 +27,7 @@ def find_current(host: Host, python: str, folder: Path) -> Path:
     for place in candidates:
         told = pointed_at(place, pointer_name(torch.folder, folder))
         if told and manifest_of(place, told["key"]):
-            return place.ext / told["key"] / LIBRARY
+            return place.ext / str(told["key"]) / LIBRARY
     tried = ", ".join(str(place.ext) for place in candidates)
     raise ToolchainError(f"no build for torch {torch.version} in {tried}", "make one: ./bevready build-ext")
 

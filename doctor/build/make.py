@@ -165,7 +165,9 @@ def _build(place: Place, plan: Plan, order: Order, room: Path) -> tuple[Path, di
 def _prove(plan: Plan, order: Order, library: Path, room: Path, tell: Callable[[Done], None]) -> dict[str, Any]:
     """Let a child process of the target interpreter load the file and compare it with the reference."""
     job = Job(
-        "prove it against the reference", (plan.torch.python, "-B", str(order.proof), str(library)), room / "proof.log"
+        "prove it against the reference",
+        (plan.torch.python, "-B", str(order.proof), str(library), ",".join(plan.targets)),
+        room / "proof.log",
     )
     try:
         run_all([job], tell)

@@ -115,7 +115,7 @@ def _print_info(file: Path, options: argparse.Namespace) -> int:
         lines.append(
             f"built {made['built']} with {made['compiler']} for torch {made['torch']['version']}, key {made['key']}"
         )
-        lines += [f"flags of {name}: {' '.join(flags)}" for name, flags in made["flags"].items()]
+        lines.append(f"flags: {' '.join(made['flags'])}")
     else:
         lines.append("no manifest: not a build of bevready")
     lines.append(f"GPU code: {', '.join(told['archs']) or 'none'}")

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from doctor.toolchain import ToolchainError, instruction_flags
+from doctor.toolchain import ToolchainError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of what is built; a change makes every key new
 SUFFIXES = frozenset({".cpp", ".h", ".inc", ".cu", ".cuh"})
-DEVICE_FLAGS = ("--std=c++17", "--restrict", "-lineinfo")
+DEVICE_FLAGS = ("--std=c++17", "-lineinfo")
 LIBRARY = "bevready_ops.so"
 
 
@@ -52,8 +52,13 @@ class Plan:
         """Return the compiler as the manifest names it."""
         return f"{self.compiler.family} {'.'.join(map(str, self.compiler.version))}"
 
-    def host_flags(self, source: Path) -> tuple[str, ...]:
-        """Return the flags of one C++ source, without its includes."""
+    @property
+    def host_flags(self) -> tuple[str, ...]:
+        """Return the flags of the C++ sources, without their includes.
+
+        None is for one processor only: a source for AVX2 says so by pragma behind its headers, else the linker might
+        take that source's copy of an inline function of torch for everybody.
+        """
         return (
             "-std=c++17",
             "-O3",
@@ -64,7 +69,6 @@ class Plan:
             "-Wno-unknown-pragmas",
             f"-D_GLIBCXX_USE_CXX11_ABI={int(self.torch.cxx11_abi)}",
             *(("-fopenmp",) if self.openmp else ()),
-            *instruction_flags(source, self.machine),
         )
 
     @property
@@ -91,7 +95,7 @@ class Plan:
             "cuda": self.nvrtc.version if self.nvrtc else None,
             "archs": list(self.targets),
             "compiler": self.compiler_name,
-            "flags": {path.name: list(self.host_flags(path)) for path in self.host_sources},
+            "flags": list(self.host_flags),
             "device_flags": list(DEVICE_FLAGS) if self.archs else [],
             "machine": self.machine,
         }
