@@ -113,11 +113,10 @@ def explain_task(_: Context, file: str, lang: str = "", alone: bool = False, jso
 def build_ext_task(
     _: Context, arch: str = "", force: bool = False, info: str | None = None, python: str = "", json: bool = False
 ) -> None:
-    """Build the operators for this torch, in seconds: g++ and torch's own NVRTC, no CUDA toolkit; prove and keep them."""
+    """Build the operators for this torch in seconds, with g++ and torch's own NVRTC, no CUDA toolkit; prove them."""
     from doctor.build.menu import main
 
-    asked = [] if info is None else ["--info", *([info] if isinstance(info, str) else [])]
-    _leave(main([*asked, *_words({"--arch": arch, "--force": force, "--python": python, "--json": json})]))
+    _leave(main(_words({"--info": info or "", "--arch": arch, "--force": force, "--python": python, "--json": json})))
 
 
 @task(

@@ -29,27 +29,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from doctor.consult import Consultation
-    from doctor.facts import Environment, HostCompiler, Torch
+    from doctor.facts import Environment, HostCompiler, Packages, Torch
     from doctor.shell import Host
     from doctor.toolchain import Nvrtc, TargetTorch
 
-ROOMS = (
-    "SYS",
-    "DRV",
-    "WSL",
-    "STK",
-    "TOR",
-    "CXX",
-    "CUD",
-    "CON",
-)  # whose rules a build asks; data and other packages not
+# whose rules a build asks; data, networks and other people's packages are not its business
+ROOMS = ("SYS", "DRV", "WSL", "STK", "TOR", "CXX", "CUD", "CON")
 PATIENCE_S = 20.0
+OLDEST_PYTHON = (3, 10)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The facts, and in words why there is no device code where there is none."""
+    """The few facts that a build depends on."""
 
+    packages: Packages | Unknown
     torch: Torch | Unknown
     environment: Environment | Unknown
     compiler: HostCompiler | Unknown
@@ -61,23 +55,35 @@ def look(host: Host, python: str, *, gpus: bool) -> Seen:
     facts = gather(
         (
             (("compiler",), lambda: (probe_compiler(host),)),
-            (("_packages", "torch", "environment", "_extensions"), lambda: probe_python(host, python, deep=False)),
+            (("packages", "torch", "environment", "_extensions"), lambda: probe_python(host, python, deep=False)),
             (("_l", "_d", "gpus", "_w"), lambda: probe_driver(host) if gpus else (Unknown("not asked"),) * 4),
         ),
         PATIENCE_S,
     )
-    return Seen(facts["torch"], facts["environment"], facts["compiler"], facts["gpus"])
+    return Seen(facts["packages"], facts["torch"], facts["environment"], facts["compiler"], facts["gpus"])
 
 
 def plan_for(host: Host, python: str, arch: str, folder: Path) -> tuple[Plan, str]:
     """Return what to build, and a sentence on its architectures. Raises ToolchainError where something is missing."""
     check_sources(folder)
     seen = look(host, python, gpus=not arch)
+    _check_python(seen.packages)
     torch = find_torch(python, seen.torch, seen.environment)
     archs, nvrtc, words = _architectures(host, torch, seen.gpus, arch)
     compiler = check_compiler(seen.compiler)
     plan = Plan(folder=folder, torch=torch, compiler=compiler, nvrtc=nvrtc, archs=archs, machine=host.machine())
     return plan, words
+
+
+def _check_python(packages: Packages | Unknown) -> None:
+    """Refuse an interpreter that does not answer, or that the operators' Python side does not run on."""
+    if isinstance(packages, Unknown):
+        raise ToolchainError(packages.why, "name an interpreter that starts: --python PATH")
+    if packages.version[:2] < OLDEST_PYTHON:
+        words = (
+            f"{packages.python} is Python {dotted(packages.version)}; bevready's operators need {dotted(OLDEST_PYTHON)}"
+        )
+        raise ToolchainError(words, "name a newer one: --python PATH")
 
 
 def _architectures(

@@ -50,8 +50,8 @@ def find(sources: Path = SOURCES) -> Found:
             why = f"the extension was built for torch {pointer.get('torch')}, this is {torch.__version__}; {BUILD_IT}"
         elif pointer.get("sources") != source_digest(sources):
             why = f"the sources in {sources} changed since the extension was built; {BUILD_IT}"
-        elif manifest is None or not library.is_file():
-            why = f"{library} is gone; {BUILD_IT}"
+        elif manifest is None or not library.is_file() or library.stat().st_size != manifest.get("size"):
+            why = f"{library} is gone or cut short; {BUILD_IT}"
         else:
             return Found(library, f"built {manifest.get('built')}", manifest)
     return Found(None, why, {})
