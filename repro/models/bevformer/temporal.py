@@ -46,7 +46,7 @@ class TemporalSelfAttention(nn.Module):
         # The two maps of an item lie one after the other: two levels of one value. A softmax over all 2P points whose
         # logits were normalised half by half gives each half's own weights, divided by two: the mean over the queue.
         values = self.value_proj(pairs).view(B, QUEUE * Q, M, C // M)
-        at = coordinates(references, values).unflatten(0, (B, QUEUE)).transpose(1, 2)  # [B, Q, QUEUE, 2]
+        at = coordinates(references, values).reshape(B, QUEUE, Q, 2).transpose(1, 2)  # [B, Q, QUEUE, 2]
         attended = ms_deform_attn_from_offsets(values, [size] * QUEUE, at, offsets, logits.log_softmax(-1).flatten(-2))
         output: Tensor = self.output_proj(attended)
         return output
