@@ -31,22 +31,21 @@ def ms_deform_attn_reference(
 
     Source: spec §B.10; Deformable DETR (arXiv 2010.04159), equation 3.
     """
-    B, S, M, E = value.shape
+    B, _, M, E = value.shape
     _, Q, _, L, P, _ = locations.shape
     wide = wide_dtype(value)
-    maps = value.to(wide).permute(0, 2, 3, 1).reshape(B * M, E, S)
+    maps = torch.split(value.to(wide), [h * w for h, w in level_sizes], dim=1)  # L × [B, h·w, M, E]
     grid = (2 * locations.to(wide) - 1).permute(0, 2, 3, 1, 4, 5).reshape(B * M, L, Q, P, 2)
-    weight = weights.to(wide).permute(0, 2, 1, 3, 4).reshape(B * M, Q, L, P)
-    starts = [0, *itertools.accumulate(h * w for h, w in level_sizes)]
-    output = maps.new_zeros(B * M, E, Q)
+    weight = weights.to(wide).permute(0, 2, 3, 1, 4).reshape(B * M, L, Q, P)
+    output = value.new_zeros(B * M, E, Q, dtype=wide)
     for level, (height, width) in enumerate(level_sizes):
         seen = grid_sample(  # [B·M, E, Q, P]
-            maps[..., starts[level] : starts[level + 1]].reshape(B * M, E, height, width),
+            maps[level].permute(0, 2, 3, 1).reshape(B * M, E, height, width),
             grid[:, level],
             padding_mode="zeros",
             align_corners=False,
         )
-        output = output + torch.einsum("beqp,bqp->beq", seen, weight[:, :, level])
+        output = output + torch.einsum("beqp,bqp->beq", seen, weight[:, level])
     return output.reshape(B, M * E, Q).transpose(1, 2).to(value.dtype)
 
 
