@@ -35,17 +35,13 @@ def ms_deform_attn_reference(
     _, Q, _, L, P, _ = locations.shape
     wide = wide_dtype(value)
     maps = torch.split(value.to(wide), [h * w for h, w in level_sizes], dim=1)  # L × [B, h·w, M, E]
-    grid = (2 * locations.to(wide) - 1).permute(0, 2, 3, 1, 4, 5).reshape(B * M, L, Q, P, 2)
-    weight = weights.to(wide).permute(0, 2, 3, 1, 4).reshape(B * M, L, Q, P)
+    grids = (2 * locations.to(wide) - 1).permute(3, 0, 2, 1, 4, 5).reshape(L, B * M, Q, P, 2).unbind()
+    shares = weights.to(wide).permute(3, 0, 2, 1, 4).reshape(L, B * M, Q, P).unbind()
     output = value.new_zeros(B * M, E, Q, dtype=wide)
-    for level, (height, width) in enumerate(level_sizes):
-        seen = grid_sample(  # [B·M, E, Q, P]
-            maps[level].permute(0, 2, 3, 1).reshape(B * M, E, height, width),
-            grid[:, level],
-            padding_mode="zeros",
-            align_corners=False,
-        )
-        output = output + torch.einsum("beqp,bqp->beq", seen, weight[:, level])
+    for (height, width), level, grid, share in zip(level_sizes, maps, grids, shares, strict=True):
+        image = level.permute(0, 2, 3, 1).reshape(B * M, E, height, width)
+        seen = grid_sample(image, grid, padding_mode="zeros", align_corners=False)  # [B·M, E, Q, P]
+        output = output + torch.einsum("beqp,bqp->beq", seen, share)
     return output.reshape(B, M * E, Q).transpose(1, 2).to(value.dtype)
 
 
