@@ -140,7 +140,7 @@ def spatial_cross_attention_padded_reference(
     weights = scores.to(wide).softmax(-1).view(N * B, K, M, L, P)
     shifts = (shifts.to(wide) / sizes_xy(level_sizes, weights)).view(N * B, K, M, L, P // D, D, 2)
     locations = (around.to(wide)[:, :, None, None, None] + shifts).flatten(4, 5)  # [N·B, K, M, L, P, 2]
-    looked = attend(value.reshape(N * B, S, M, E).to(wide), level_sizes, locations, weights)  # [N·B, K, M·E]
+    looked = attend(value.reshape(N * B, S, M, E), level_sizes, locations, weights).to(wide)  # [N·B, K, M·E]
     slots = weights.new_zeros(B * Q, M * E)
     for row, ((_, item), kept) in enumerate(zip(pairs, seen, strict=True)):
         slots = slots.index_add(0, item * Q + kept, looked[row, : len(kept)])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from repro.ops import library
 from repro.ops.checks import check_devices, check_dtypes, check_levels, check_shape, shape_of
 from repro.ops.reference import spatial_cross_attention_reference
 
@@ -40,6 +41,8 @@ def _run(
     logits: Tensor,
 ) -> Tensor:
     """Run what `IMPLEMENTATION` names: the one place where a built extension takes over."""
+    if library.serves(value):
+        return library.spatial_cross_attn(value, level_sizes, references, visible, offsets, logits)
     return spatial_cross_attention_reference(value, level_sizes, references, visible, offsets, logits)
 
 
