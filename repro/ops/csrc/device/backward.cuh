@@ -35,11 +35,12 @@ __device__ inline void add_pack(C* to, const C (&x)[V]) {
       asm volatile("red.relaxed.gpu.global.add.v4.f32 [%0], {%1, %2, %3, %4};"
                    :: "l"(__cvta_generic_to_global(to + v)), "f"(x[v]), "f"(x[v + 1]), "f"(x[v + 2]), "f"(x[v + 3])
                    : "memory");
-    return;
-  }
+  } else
 #endif
+  {
 #pragma unroll
-  for (int v = 0; v < V; ++v) add(to + v, x[v]);
+    for (int v = 0; v < V; ++v) add(to + v, x[v]);
+  }
 }
 
 // What stays the same while a unit is worked on.
@@ -85,9 +86,8 @@ __device__ inline void dots_of(const Problem& p, const Pull<T, V, R>& pull, cons
   using C = Compute<T>;
   constexpr bool SCATTER = G <= 8; // few enough to keep all parts in registers and add them up by exchange
   C parts[4][SCATTER ? G : 1] = {};
-#pragma unroll
+#pragma unroll(SCATTER ? G : 1)
   for (int j = 0; j < G; ++j) {
-    if (!SCATTER && j >= count) break;
     if (j < count) {
       const Corners corners = corners_of(of_lane<G>(mine.packed, j), token, row);
 #pragma unroll
