@@ -33,14 +33,14 @@ BLOB = """
 
 def compile_and_link(plan: Plan, room: Path, manifest: dict[str, Any], tell: Callable[[Done], None]) -> Path:
     """Build in the folder `room`; return the shared object. Raises JobFailedError with the compiler's words."""
-    host = [_host_job(plan, source, room) for source in plan.host_sources]
+    host = [_host_job(plan, unit, room) for unit in plan.host_units]
     device = [
-        _device_job(plan.nvrtc, source, target, room)
-        for target in plan.targets
+        _device_job(plan.nvrtc, source, arch, plan.targets_of(arch), room)
+        for arch in reversed(plan.archs)
         for source in plan.device_sources
         if plan.nvrtc
     ]
-    run_all([*host, *device], tell)
+    run_all([*host[:1], *device, *host[1:]], tell)  # what takes longest first
     images = [
         Image(source.stem, target, _code(room, source, target).read_bytes())
         for target in plan.targets
@@ -63,22 +63,38 @@ def compile_and_link(plan: Plan, room: Path, manifest: dict[str, Any], tell: Cal
     return room / LIBRARY
 
 
-def _host_job(plan: Plan, source: Path, room: Path) -> Job:
+def _host_job(plan: Plan, unit: tuple[Path, ...], room: Path) -> Job:
     includes = [word for folder in plan.includes for word in ("-isystem", str(folder))]
     words = (plan.compiler.path, *plan.host_flags, f"-I{plan.folder}", *includes)
-    output = room / f"{source.stem}.o"
-    return Job(f"compile {source.name}", (*words, "-c", str(source), "-o", str(output)), room / f"{source.stem}.log")
+    source, output = unit[0], _object(unit, room)
+    if len(unit) > 1:
+        source = output.with_suffix(".cpp")
+        source.write_text("".join(f'#include "{path}"\n' for path in unit), encoding="utf-8")
+    names = ", ".join(path.name for path in unit)
+    return Job(f"compile {names}", (*words, "-c", str(source), "-o", str(output)), output.with_suffix(".log"))
 
 
-def _device_job(nvrtc: Nvrtc, source: Path, target: str, room: Path) -> Job:
-    output = _code(room, source, target)
+def _object(unit: tuple[Path, ...], room: Path) -> Path:
+    return room / ("_".join(path.stem for path in unit) + ".o")
+
+
+def _device_job(nvrtc: Nvrtc, source: Path, arch: str, targets: tuple[str, ...], room: Path) -> Job:
     options = (*DEVICE_FLAGS, f"--include-path={nvrtc.headers}", f"--include-path={source.parent}")
-    words = (sys.executable, "-B", str(NVRTC_CHILD), str(nvrtc.library), str(source), target, str(output), *options)
-    return Job(f"compile {source.name} for {target}", words, output.with_suffix(".log"))
+    words = (
+        sys.executable,
+        "-B",
+        str(NVRTC_CHILD),
+        str(nvrtc.library),
+        str(source),
+        ",".join(targets),
+        str(room),
+        *options,
+    )
+    return Job(f"compile {source.name} for {' and '.join(targets)}", words, room / f"{source.stem}.{arch}.log")
 
 
 def _link_job(plan: Plan, room: Path) -> Job:
-    objects = [str(room / f"{source.stem}.o") for source in plan.host_sources]
+    objects = [str(_object(unit, room)) for unit in plan.host_units]
     libraries = plan.torch.folder / "lib"
     # torch's own thread library, by its path: -fopenmp here would name the compiler's, a second one in the process
     openmp = [str(path) for path in _openmp(plan) if path.exists()]

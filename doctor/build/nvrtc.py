@@ -1,8 +1,9 @@
 """Runs in a child process: compiles one device source with the NVRTC library that is named. No torch, no CUDA toolkit.
 
-    python nvrtc.py LIBRARY [SOURCE TARGET OUTPUT OPTION…]
+    python nvrtc.py LIBRARY [SOURCE TARGETS FOLDER OPTION…]
 
-TARGET is sm_90 (a cubin) or compute_90 (PTX). Without a source it prints what the library is: one JSON document.
+TARGETS are sm_90 (a cubin), compute_90 (PTX), or both with a comma: one compilation, for the first, gives both. The
+code goes to FOLDER/NAME.TARGET. Without a source it prints what the library is: one JSON document.
 """
 
 from __future__ import annotations
@@ -42,17 +43,21 @@ class Nvrtc:
         self._call("nvrtcGetSupportedArchs", archs)
         return list(archs)
 
-    def compile(self, source: Path, target: str, options: list[str]) -> tuple[bytes, str]:
-        """Return the code and the log. Raises NvrtcError with the log where it does not compile."""
+    def compile(self, source: Path, targets: list[str], options: list[str]) -> tuple[list[bytes], str]:
+        """Compile for the first target; return the code for each, and the log.
+
+        Raises NvrtcError with the log where it does not compile.
+        """
         program = ctypes.c_void_p()
         text, name = source.read_bytes(), str(source).encode()
         self._call("nvrtcCreateProgram", ctypes.byref(program), text, name, 0, None, None)
-        words = [f"--gpu-architecture={target}".encode(), *(option.encode() for option in options)]
+        words = [f"--gpu-architecture={targets[0]}".encode(), *(option.encode() for option in options)]
         code = self._library.nvrtcCompileProgram(program, len(words), (ctypes.c_char_p * len(words))(*words))
         log = self._text(program, "ProgramLog").rstrip(b"\0").decode("utf-8", "replace")
         if code:
             raise NvrtcError(log or self._words_of(code))
-        return self._text(program, "PTX" if target.startswith("compute") else "CUBIN"), log
+        kinds = ["PTX" if target.startswith("compute") else "CUBIN" for target in targets]
+        return [self._text(program, kind) for kind in kinds], log
 
     def _text(self, program: ctypes.c_void_p, what: str) -> bytes:
         size = ctypes.c_size_t()
@@ -77,13 +82,14 @@ def main(words: list[str]) -> int:
         if len(words) == 1:
             sys.stdout.write(json.dumps({"version": nvrtc.version(), "targets": nvrtc.targets()}) + "\n")
             return 0
-        source, target, output = words[1:4]
-        code, log = nvrtc.compile(Path(source), target, words[4:])
+        source, targets, folder = Path(words[1]), words[2].split(","), Path(words[3])
+        codes, log = nvrtc.compile(source, targets, words[4:])
     except (NvrtcError, OSError, AttributeError) as why:
         sys.stderr.write(f"{why}\n")
         return 1
     sys.stderr.write(log)
-    Path(output).write_bytes(code)
+    for target, code in zip(targets, codes, strict=True):
+        (folder / f"{source.stem}.{target}").write_bytes(code)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     from doctor.facts import HostCompiler
     from doctor.toolchain import Nvrtc, TargetTorch
 
-FORMAT = 1  # of what is built; a change makes every key new
+FORMAT = 2  # of what is built; a change makes every key new
 SUFFIXES = frozenset({".cpp", ".h", ".inc", ".cu", ".cuh"})
 DEVICE_FLAGS = ("--std=c++17", "-lineinfo")
 LIBRARY = "bevready_ops.so"
+TORCH_HEADER = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<(ATen|c10|torch)/", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +39,19 @@ class Plan:
         """Return what is compiled for: every cubin, then the PTX of the newest architecture."""
         return (*self.archs, self.archs[-1].replace("sm_", "compute_")) if self.archs else ()
 
+    def targets_of(self, arch: str) -> tuple[str, ...]:
+        """Return what one run of the compiler for `arch` gives: its cubin, and for the newest also the PTX."""
+        return (arch, self.targets[-1]) if arch == self.archs[-1] else (arch,)
+
     @property
-    def host_sources(self) -> tuple[Path, ...]:
-        """Return the C++ sources, the longest first: it is started first."""
-        return tuple(sorted(self.folder.glob("*.cpp"), key=lambda path: (-path.stat().st_size, path.name)))
+    def host_units(self) -> tuple[tuple[Path, ...], ...]:
+        """Return the C++ sources as they are compiled: those that include torch's headers as one unit, first.
+
+        Torch's headers take five seconds; in one unit they are read once.
+        """
+        sources = sorted(self.folder.glob("*.cpp"), key=lambda path: (-path.stat().st_size, path.name))
+        of_torch = tuple(path for path in sources if TORCH_HEADER.search(path.read_bytes()))
+        return (*filter(None, (of_torch,)), *((path,) for path in sources if path not in of_torch))
 
     @property
     def device_sources(self) -> tuple[Path, ...]:
