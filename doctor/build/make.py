@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 SOURCES = HOME / "repro" / "ops" / "csrc"
 PROOF = HOME / "repro" / "ops" / "prove.py"
-LAST_LINES = 12
+SHOWN_LINES = 12
 
 
 class BuildError(Exception):
@@ -191,21 +191,20 @@ def _last_json(log: bytes) -> dict[str, Any]:
 
 
 def _failure(place: Place, plan: Plan, why: JobFailedError) -> BuildError:
-    """Explain a failed step: the cause that the log names, else its last lines; the whole log is kept."""
+    """Explain a failed step: the cause that the log names, else its first error; the whole log is kept."""
     path = place.ext / f"{plan.key}.log"
     path.write_bytes(why.log)
     cause = explain(why.log).cause
     text = why.log.decode("utf-8", "replace").strip().splitlines()
-    errors = [line for line in text if "error" in line.lower()] or text
-    saw = f"{why.job.name} failed (exit {why.code}): " + (
-        str(cause.saw) if cause else (errors or ["it said nothing"])[0]
-    )
+    first = next((at for at, line in enumerate(text) if "error" in line.lower()), max(0, len(text) - SHOWN_LINES))
+    shown = text[first : first + SHOWN_LINES] or ["it said nothing"]
+    saw = f"{why.job.name} failed (exit {why.code}): " + (str(cause.saw) if cause else shown[0])
     fix = tuple(map(str, cause.fix)) if cause else (f"python3 -m doctor explain {path}",)
     return BuildError(
         saw,
         (*fix, "until it builds, the reference runs: plain torch, slower"),
         log=str(path),
-        words="\n".join(text[-LAST_LINES:]),
+        words="\n".join(shown),
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2  # of what is built; a change makes every key new
 SUFFIXES = frozenset({".cpp", ".h", ".inc", ".cu", ".cuh"})
-DEVICE_FLAGS = ("--std=c++17", "-lineinfo")
+DEVICE_FLAGS = ("--std=c++17",)
 LIBRARY = "bevready_ops.so"
 TORCH_HEADER = re.compile(rb"^[ \t]*#[ \t]*include[ \t]*<(ATen|c10|torch)/", re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""What is found to build with: torch, its own NVRTC in every layout of wheels, architectures; and what is said if not."""
+"""What is found to build with: torch, its own NVRTC in every layout of wheels, architectures; else what is said."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class TestNvrtc:
             "nvidia/cu13/include/cuda_fp16.h",
             "nvidia/cu13/include/cuda_bf16.h",
         )
-        with pytest.raises(ToolchainError, match="does not load: .*file too short"):
+        with pytest.raises(ToolchainError, match=r"does not load: .*file too short"):
             find_nvrtc(LiveHost(), target(folder, (13, 0)))
 
     def test_a_torch_without_cuda_runs_no_device_code(self, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ class TestTorch:
 
     def test_a_torch_with_a_broken_library_is_to_be_installed_again(self, tmp_path: Path) -> None:
         folder = site(tmp_path, "torch/include/torch/library.h", "torch/lib/libc10.so") / "torch"
-        with pytest.raises(ToolchainError, match="a library cannot be used: .*; install it again"):
+        with pytest.raises(ToolchainError, match=r"a library cannot be used: .*; install it again"):
             find_torch("py", Torch(version="2.9.1", cuda=None), self.environment(folder))
 
     def test_the_abi_and_threads_are_read_off_the_libraries(self, tmp_path: Path) -> None:
