@@ -19,7 +19,8 @@ TORCH = Path(torch.__file__).parent
 
 # What `invoke build-ext` runs, with another proof: words are the proof and then those of the menu.
 PROGRAM = """
-import functools, pathlib, sys
+import functools, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background inherit none
 from doctor.build import menu
 menu.Order = functools.partial(menu.Order, proof=pathlib.Path(sys.argv[1]))
 sys.exit(menu.main(sys.argv[2:]))
