@@ -157,10 +157,6 @@ def deform_conv2d(call: Call, tensors: Sequence[Tensor]) -> Way:
 
     Every cell of the one level is a query, so the call is a depth-wise convolution with a row of P ones. They stand two
     cells apart, so that the map keeps its width; the offsets cancel that. Returns [B, C, H, W] instead of [B, Q, C].
-    """Return torchvision's modulated deformable convolution, set up to compute the same, in its own layout.
-
-    Every cell of the one level is a query, so the call is a depth-wise convolution with a row of P ones, two cells apart
-    so that the map keeps its width, whose offsets cancel these steps. Returns [B, C, H, W] instead of [B, Q, C].
     """
     from torchvision.ops import deform_conv2d as convolve  # noqa: PLC0415 — slow to import
 
