@@ -77,6 +77,7 @@ inline unsigned short emulator_float_to_half(float x) {
   const unsigned short sign = std::signbit(x) ? 0x8000 : 0;
   if (std::isnan(x)) return 0x7fff;
   x = std::fabs(x);
+  if (x == 0.0f) return sign;
   if (x >= 65520.0f) return sign | 0x7c00;
   int exponent;
   std::frexp(x, &exponent); // x in [2^(exponent-1), 2^exponent)
