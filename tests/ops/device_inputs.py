@@ -14,12 +14,12 @@ from repro.ops.reference import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
 LEVELS = ((4, 7), (3, 2), (1, 1))
-DOORS = {
+DOORS: dict[str, Callable[..., Tensor]] = {
     "ms_deform_attn": ms_deform_attn_reference,
     "ms_deform_attn_from_offsets": ms_deform_attn_from_offsets_reference,
     "spatial_cross_attn": spatial_cross_attention_reference,
@@ -64,7 +64,9 @@ def locations(dtype: torch.dtype, channels: int, points: int = 3, heads: int = 3
     seed = torch.Generator().manual_seed(channels)
     where = torch.rand(2, 5, heads, len(LEVELS), points, 2, generator=seed) * 1.6 - 0.3
     weights = torch.rand(2, 5, heads, len(LEVELS), points, generator=seed)
-    return Case("ms_deform_attn", [value_of((2,), heads, channels, dtype, seed), wide(where, dtype), wide(weights, dtype)])
+    return Case(
+        "ms_deform_attn", [value_of((2,), heads, channels, dtype, seed), wide(where, dtype), wide(weights, dtype)]
+    )
 
 
 def offsets(dtype: torch.dtype, channels: int, width: int = 2, points: int = 5) -> Case:

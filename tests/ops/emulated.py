@@ -41,7 +41,17 @@ def build(folder: Path, images: bytes) -> tuple[Path, Path]:
     driver, host, extension = folder / "driver.so", folder / "host.o", folder / "emulated.so"
     (folder / "images.bin").write_bytes(images)
     shared = ("-std=c++20", "-fPIC", "-w", f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}")
-    run(compiler, *shared, "-O1", "-ffp-contract=off", "-shared", f"-I{CSRC / 'device'}", HERE / "driver.cpp", "-o", driver)
+    run(
+        compiler,
+        *shared,
+        "-O1",
+        "-ffp-contract=off",
+        "-shared",
+        f"-I{CSRC / 'device'}",
+        HERE / "driver.cpp",
+        "-o",
+        driver,
+    )
     defines = ("-DBEVREADY_EMULATED", f'-DBEVREADY_DRIVER="{driver}"', f'-DBEVREADY_IMAGES_FILE="{folder}/images.bin"')
     includes = (f"-I{torch_folder}/include", f"-I{torch_folder}/include/torch/csrc/api/include")
     run(compiler, *shared, "-O0", *defines, *includes, "-c", CSRC / "cuda_host.cpp", "-o", host)

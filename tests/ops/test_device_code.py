@@ -31,7 +31,9 @@ CASES: dict[str, Callable[[torch.dtype, int], Case]] = {
     "cameras": spatial,
 }
 # 32: the packed kernels; others: a warp a unit, 1 channel a lane, with idle lanes and with several rounds
-SIZES = [(torch.float32, E) for E in (32, 1, 40)] + [(dtype, E) for dtype in HALVES for E in (32, 5)] + [(torch.float64, 6)]
+SIZES = (
+    [(torch.float32, E) for E in (32, 1, 40)] + [(dtype, E) for dtype in HALVES for E in (32, 5)] + [(torch.float64, 6)]
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def ops(built: tuple[Path, Path]) -> Any:  # noqa: ANN401 — torch.ops has no narrower type
-    torch.ops.load_library(str(built[1]))
+def ops(built: tuple[Path, Path]) -> Any:
+    torch.ops.load_library(str(built[1]))  # type: ignore[no-untyped-call]
     return torch.ops.bevready_emulated
 
 
@@ -53,18 +55,19 @@ def order(built: tuple[Path, Path]) -> Iterator[Callable[[int], None]]:
     driver.emulator_set(90, 0)
 
 
-def forward(ops: Any, case: Case) -> Tensor:  # noqa: ANN401
+def forward(ops: Any, case: Case) -> Tensor:
     value, *rest = case.tensors
-    return getattr(ops, case.door)(value, case.flat(), *rest)
+    output: Tensor = getattr(ops, case.door)(value, case.flat(), *rest)
+    return output
 
 
-def backward(ops: Any, case: Case, deterministic: bool) -> list[Tensor]:  # noqa: ANN401
+def backward(ops: Any, case: Case, deterministic: bool) -> list[Tensor]:
     value, *rest = case.tensors
     return list(getattr(ops, case.door + "_backward")(case.grad(), value, case.flat(), *rest, deterministic))
 
 
 def error(ours: Tensor, truth: Tensor) -> float:
-    return ((ours.double() - truth).norm() / truth.norm().clamp_min(1e-30)).item()
+    return float((ours.double() - truth).norm() / truth.norm().clamp_min(1e-30))
 
 
 def allowed(truth: Tensor, dtype: torch.dtype, wide: float) -> float:
@@ -76,7 +79,7 @@ def allowed(truth: Tensor, dtype: torch.dtype, wide: float) -> float:
 
 @pytest.mark.parametrize("kind", CASES)
 @pytest.mark.parametrize(("dtype", "channels"), SIZES)
-def test_outputs_are_those_of_the_reference(ops: Any, kind: str, dtype: torch.dtype, channels: int) -> None:  # noqa: ANN401
+def test_outputs_are_those_of_the_reference(ops: Any, kind: str, dtype: torch.dtype, channels: int) -> None:
     case = CASES[kind](dtype, channels)
     truth, _ = case.truth()
     ours = forward(ops, case)
@@ -89,7 +92,7 @@ def test_outputs_are_those_of_the_reference(ops: Any, kind: str, dtype: torch.dt
 @pytest.mark.parametrize("kind", CASES)
 @pytest.mark.parametrize(("dtype", "channels"), SIZES)
 def test_gradients_are_those_of_the_reference(
-    ops: Any,  # noqa: ANN401
+    ops: Any,
     kind: str,
     dtype: torch.dtype,
     channels: int,
@@ -98,7 +101,7 @@ def test_gradients_are_those_of_the_reference(
     case = CASES[kind](dtype, channels)
     truths = case.truth()[1]
     inputs = [t for t in case.tensors if t.is_floating_point()]
-    for ours, truth, given in zip(backward(ops, case, deterministic), truths, inputs, strict=True):
+    for ours, truth, given in zip(backward(ops, case, deterministic=deterministic), truths, inputs, strict=True):
         assert ours.dtype == given.dtype
         assert ours.shape == given.shape
         assert error(ours, truth) <= allowed(truth, given.dtype, 2e-5)
@@ -106,7 +109,7 @@ def test_gradients_are_those_of_the_reference(
 
 @pytest.mark.parametrize("kind", CASES)
 def test_a_deterministic_backward_does_not_depend_on_the_order_of_threads(
-    ops: Any,  # noqa: ANN401
+    ops: Any,
     order: Callable[[int], None],
     kind: str,
 ) -> None:
@@ -117,7 +120,7 @@ def test_a_deterministic_backward_does_not_depend_on_the_order_of_threads(
     assert all(map(torch.equal, first, backward(ops, case, deterministic=True)))
 
 
-def test_a_fast_backward_may_depend_on_it(ops: Any, order: Callable[[int], None]) -> None:  # noqa: ANN401
+def test_a_fast_backward_may_depend_on_it(ops: Any, order: Callable[[int], None]) -> None:
     case = locations(torch.float32, 32)
     order(3)
     first = backward(ops, case, deterministic=False)[0]
@@ -126,7 +129,7 @@ def test_a_fast_backward_may_depend_on_it(ops: Any, order: Callable[[int], None]
 
 
 @pytest.mark.parametrize("x", [0.0, 1 / 14, 0.5, 1.0, -1 / 14, 15 / 14, -3.0, 1e30, float("inf"), -float("inf")])
-def test_borders_pixel_centres_and_places_far_outside_read_what_the_reference_reads(ops: Any, x: float) -> None:  # noqa: ANN401
+def test_borders_pixel_centres_and_places_far_outside_read_what_the_reference_reads(ops: Any, x: float) -> None:
     case = locations(torch.float32, 32)
     case.tensors[1] = torch.full_like(case.tensors[1], x)
     far = Case(case.door, list(case.tensors))
@@ -135,18 +138,20 @@ def test_borders_pixel_centres_and_places_far_outside_read_what_the_reference_re
     torch.testing.assert_close(forward(ops, case).double(), truth, rtol=5e-6, atol=1e-6)
 
 
-def test_more_levels_than_travel_by_value_are_read_from_a_table(ops: Any) -> None:  # noqa: ANN401
+def test_more_levels_than_travel_by_value_are_read_from_a_table(ops: Any) -> None:
     case = locations(torch.float32, 32)
     case.levels = ((1, 1),) * 6 + ((1, 2),) * 13 + ((1, 3),)
     where = torch.rand(2, 5, 3, 20, 2, 2, generator=torch.Generator().manual_seed(2))
     case.tensors[1:] = [where, where[..., 0].contiguous()]
     truth, truths = case.truth()
     assert error(forward(ops, case), truth) <= 5e-6
-    assert all(error(ours, one) <= 2e-5 for ours, one in zip(backward(ops, case, False), truths, strict=True))
+    assert all(
+        error(ours, one) <= 2e-5 for ours, one in zip(backward(ops, case, deterministic=False), truths, strict=True)
+    )
 
 
 @pytest.mark.parametrize("cut", ["items", "queries", "points"])
-def test_nothing_to_do_is_done(ops: Any, cut: str) -> None:  # noqa: ANN401
+def test_nothing_to_do_is_done(ops: Any, cut: str) -> None:
     case = locations(torch.float32, 32)
     value, where, weights = case.tensors
     if cut == "items":
@@ -161,7 +166,7 @@ def test_nothing_to_do_is_done(ops: Any, cut: str) -> None:  # noqa: ANN401
     assert not any(grad.any() for grad in grads)
 
 
-def test_strided_inputs_are_read_as_they_are_meant(ops: Any) -> None:  # noqa: ANN401
+def test_strided_inputs_are_read_as_they_are_meant(ops: Any) -> None:
     case = locations(torch.float32, 32)
     expected = forward(ops, case)
     case.tensors = [tensor.transpose(0, 1).contiguous().transpose(0, 1) for tensor in case.tensors]
@@ -169,7 +174,7 @@ def test_strided_inputs_are_read_as_they_are_meant(ops: Any) -> None:  # noqa: A
 
 
 @pytest.mark.parametrize("channels", [32, 5])
-def test_a_nan_place_is_seen_in_the_output_and_nowhere_else(ops: Any, channels: int) -> None:  # noqa: ANN401
+def test_a_nan_place_is_seen_in_the_output_and_nowhere_else(ops: Any, channels: int) -> None:
     case = locations(torch.float32, channels)
     case.tensors[1][1, 2, 0, 1, 1, 0] = float("nan")
     wrong = forward(ops, case).view(2, 5, 3, channels).isnan()
@@ -177,7 +182,7 @@ def test_a_nan_place_is_seen_in_the_output_and_nowhere_else(ops: Any, channels: 
     assert wrong.sum() == channels
 
 
-def test_an_infinite_gradient_makes_the_deterministic_one_nan(ops: Any) -> None:  # noqa: ANN401
+def test_an_infinite_gradient_makes_the_deterministic_one_nan(ops: Any) -> None:
     case = locations(torch.float32, 32)
     grad = case.grad()
     grad[0, 0, 0] = float("inf")
@@ -186,14 +191,14 @@ def test_an_infinite_gradient_makes_the_deterministic_one_nan(ops: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e30])
-def test_fixed_point_fits_tiny_and_huge_gradients(ops: Any, size: float) -> None:  # noqa: ANN401
+def test_fixed_point_fits_tiny_and_huge_gradients(ops: Any, size: float) -> None:
     case = locations(torch.float32, 32)
     value, *rest = case.tensors
     to_value = ops.ms_deform_attn_backward(case.grad() * size, value, case.flat(), *rest, True)[0]
     assert error(to_value.double() / size, case.truth()[1][0]) <= 2e-5
 
 
-def test_the_plain_kernels_of_the_benchmark_agree(ops: Any) -> None:  # noqa: ANN401
+def test_the_plain_kernels_of_the_benchmark_agree(ops: Any) -> None:
     case = locations(torch.float32, 32)
     value, *rest = case.tensors
     truth, truths = case.truth()
@@ -227,7 +232,8 @@ else:
         (120, "code of compute_90 0"),
         (
             75,
-            "the extension has no code for device 0 (sm_75); inside are: sm_80, sm_90, compute_90. Build it anew with --arch 7.5",
+            "the extension has no code for device 0 (sm_75); inside are: sm_80, sm_90, compute_90. "
+            "Build it anew with --arch 7.5",
         ),
     ],
 )
