@@ -61,7 +61,7 @@ def forward(ops: Any, case: Case) -> Tensor:
     return output
 
 
-def backward(ops: Any, case: Case, deterministic: bool) -> list[Tensor]:
+def backward(ops: Any, case: Case, *, deterministic: bool) -> list[Tensor]:
     value, *rest = case.tensors
     return list(getattr(ops, case.door + "_backward")(case.grad(), value, case.flat(), *rest, deterministic))
 
