@@ -51,14 +51,14 @@ class DeformableAttention(nn.Module):
         offsets = self.sampling_offsets(query).view(B, K, M, L, P, 2)
         logits = self.attention_weights(query).view(B, K, M, L * P)
         values = values.view(B, -1, M, C // M)
-        attended = ms_deform_attn_from_offsets(values, level_sizes, coordinates(references, values), offsets, logits)
+        attended = ms_deform_attn_from_offsets(values, level_sizes, widened(references, values), offsets, logits)
         output: Tensor = self.output_proj(attended)
         return output
 
 
-def coordinates(references: Tensor, values: Tensor) -> Tensor:
-    """Return the references as wide as the operator's arithmetic: float32, or float64 with float64 values."""
-    return references.to(torch.promote_types(values.dtype, torch.float32))
+def widened(numbers: Tensor, values: Tensor) -> Tensor:
+    """Return the numbers as wide as the operator's arithmetic: float32, or float64 with float64 values."""
+    return numbers.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def init_sampling(offsets: nn.Linear, weights: nn.Linear, *, heads: int, groups: int, points: int) -> None:

@@ -58,15 +58,22 @@ def ms_deform_attn_from_offsets_reference(
 
     Source: Deformable DETR, appendix A.3 and A.4; spec §B.9.
     """
+    return ms_deform_attn_reference(
+        value, level_sizes, *sampling_places(value, level_sizes, references, offsets, logits)
+    )
+
+
+def sampling_places(
+    value: Tensor, level_sizes: Sequence[tuple[int, int]], references: Tensor, offsets: Tensor, logits: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the locations [B, Q, M, L, P, 2] and weights [B, Q, M, L, P] that offsets and logits stand for."""
     B, Q, M, L, P, _ = offsets.shape
     wide = wide_dtype(value)
     weights = logits.to(wide).softmax(-1).view(B, Q, M, L, P)
     at = references.to(wide)[:, :, None, :, None, :]  # [B, Q, 1, L, 1, 2 or 4]
     if references.shape[-1] == 2:
-        locations = at + offsets.to(wide) / sizes_xy(level_sizes, at)
-    else:
-        locations = at[..., :2] + offsets.to(wide) / P * at[..., 2:] * 0.5
-    return ms_deform_attn_reference(value, level_sizes, locations, weights)
+        return at + offsets.to(wide) / sizes_xy(level_sizes, at), weights
+    return at[..., :2] + offsets.to(wide) / P * at[..., 2:] * 0.5, weights
 
 
 def spatial_cross_attention_reference(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from repro.models.attention import coordinates, init_projections, init_sampling
+from repro.models.attention import init_projections, init_sampling, widened
 from repro.ops import spatial_cross_attn
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PillarAttention(nn.Module):
         values = values.view(*value.shape[:-1], M, -1)  # [N, B, S, M, E]
         offsets = self.sampling_offsets(query).view(B, Q, M, L, P, 2)
         logits = self.attention_weights(query).view(B, Q, M, L * P)
-        return spatial_cross_attn(values, level_sizes, coordinates(references, values), visible, offsets, logits)
+        return spatial_cross_attn(values, level_sizes, widened(references, values), visible, offsets, logits)
 
 
 class SpatialCrossAttention(nn.Module):

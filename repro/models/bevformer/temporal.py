@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from repro.models.attention import coordinates, init_projections, init_sampling
+from repro.models.attention import init_projections, init_sampling, widened
 from repro.ops import ms_deform_attn_from_offsets
 
 QUEUE = 2  # history and current
@@ -46,8 +46,9 @@ class TemporalSelfAttention(nn.Module):
         # The two maps of an item lie one after the other: two levels of one value. A softmax over all 2P points whose
         # logits were normalised half by half gives each half's own weights, divided by two: the mean over the queue.
         values = self.value_proj(pairs).view(B, QUEUE * Q, M, C // M)
-        at = coordinates(references, values).reshape(B, QUEUE, Q, 2).transpose(1, 2)  # [B, Q, QUEUE, 2]
-        attended = ms_deform_attn_from_offsets(values, [size] * QUEUE, at, offsets, logits.log_softmax(-1).flatten(-2))
+        at = widened(references, values).reshape(B, QUEUE, Q, 2).transpose(1, 2)  # [B, Q, QUEUE, 2]
+        scores = widened(logits, values).log_softmax(-1).flatten(-2)  # wide: 16 bits would round the weights twice
+        attended = ms_deform_attn_from_offsets(values, [size] * QUEUE, at, offsets, scores)
         output: Tensor = self.output_proj(attended)
         return output
 

@@ -69,8 +69,11 @@ __device__ inline Compute<T> corner(const Problem& p, const Pull<T, V, R>& pull,
     }
     if (weight == C(0)) continue; // outside, or nothing to add
     if (p.fixed) {
+      C copy[V]; // a short loop: unrolled it would be most of the kernel; and the fast way keeps its registers
 #pragma unroll
-      for (int v = 0; v < V; ++v) add_fixed(p, at + channel + v, part[v], pull.scale);
+      for (int v = 0; v < V; ++v) copy[v] = part[v];
+#pragma unroll 1
+      for (int v = 0; v < V; ++v) add_fixed(p, at + channel + v, copy[v], pull.scale);
     } else {
       add_pack<V>(static_cast<C*>(p.grad_value) + at + channel, part);
     }

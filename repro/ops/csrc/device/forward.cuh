@@ -39,7 +39,7 @@ __device__ inline void look(const Problem& p, const Unit& u, const Softmax<Compu
       mine = point_at<C>(at, aim.x, aim.y, attention_of<T>(p, s, i));
     }
     for (int j = 0; j < G && first + j < p.points; j += 4) {
-#pragma unroll
+#pragma unroll(R == 1 ? 4 : 1)
       for (int i = 0; i < 4; ++i) { // sixteen loads in flight; lanes without a point weigh nothing
         C weight[4];
 #pragma unroll
