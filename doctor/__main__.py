@@ -23,13 +23,11 @@ from doctor.consult import (
 )
 from doctor.diff import compare
 from doctor.fix import plan
-from doctor.logs.explain import explain
-from doctor.logs.here import here
-from doctor.logs.read import read_log
 from doctor.mend import mend
 from doctor.options import parser
 from doctor.record import Recorder, RecordingError, Subject, load
 from doctor.redact import own_names, redact
+from doctor.screen import show, show_lines
 from doctor.shell import LiveHost
 from doctor.stacks import StackError
 from doctor.tables import table, table_names
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 
 HEALTHY, WARNINGS, PROBLEMS, COULD_NOT_LOOK = 0, 1, 2, 3
 DIFFERENT = 1
-STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow", "quiet": "dim", "plain": ""}
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -64,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return PROBLEMS
     except OSError as why:
         words_of_it = "{file}: {problem}; name a folder that can be written"
-        _complain(say(words_of_it, file=why.filename or "?", problem=why.strerror or str(why)), options)
+        _complain(say(words_of_it, file=why.filename or "standard output", problem=why.strerror or str(why)), options)
         return PROBLEMS
 
 
@@ -90,6 +87,11 @@ def _asked(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     """Name the root cause in a log; add what this machine (or the recorded one) knows of it."""
+    from doctor.logs.explain import explain  # noqa: PLC0415 — 200 signatures, which no other word needs
+    from doctor.logs.here import here  # noqa: PLC0415
+    from doctor.logs.read import read_log  # noqa: PLC0415
+    from doctor.render.explanation import explanation, explanation_as_json  # noqa: PLC0415
+
     if len(options.names) != 1:
         raise UsageError("explain: name one log file, or - for standard input: python3 -m doctor explain build.log")
     try:
@@ -100,9 +102,9 @@ def _explain(options: argparse.Namespace) -> int:
     code = HEALTHY if told.cause else COULD_NOT_LOOK
     joined = here(told.cause, _consulted(options)) if told.cause and not options.alone else ()
     if options.json:
-        _print(render.explanation_as_json(told, joined, exit_code=code, language=options.lang))
+        show(explanation_as_json(told, joined, exit_code=code, language=options.lang))
     else:
-        _print_lines(render.explanation(told, joined, language=options.lang))
+        show_lines(explanation(told, joined, language=options.lang))
     return code
 
 
@@ -125,14 +127,14 @@ def _print_told(told: Consultation, options: argparse.Namespace) -> int:
     diagnosis, advice, language = told.diagnosis, told.advice, options.lang
     code = exit_code(diagnosis, strict=options.strict)
     if options.json:
-        _print(render.as_json(diagnosis, advice, exit_code=code, language=language))
+        show(render.as_json(diagnosis, advice, exit_code=code, language=language))
     elif options.issue:
         text = render.issue(diagnosis, advice, language=language)
-        _print(text if options.no_redact else redact(text, own_names()))
+        show(text if options.no_redact else redact(text, own_names()))
     elif options.markdown:
-        _print(render.markdown(diagnosis, advice, language=language))
+        show(render.markdown(diagnosis, advice, language=language))
     else:
-        _print_lines(render.terminal(diagnosis, advice, language=language, whole=options.all or bool(options.only)))
+        show_lines(render.terminal(diagnosis, advice, language=language, whole=options.all or bool(options.only)))
     return code
 
 
@@ -181,23 +183,23 @@ def exit_code(diagnosis: Diagnosis, *, strict: bool) -> int:
 def _print_stack(advice: Advice, options: argparse.Namespace) -> int:
     """Print the name of the stack that fits and nothing else on stdout; reasons go to stderr, or into the JSON."""
     if options.json:
-        _print(render.advice_as_json(advice, language=options.lang))
+        show(render.advice_as_json(advice, language=options.lang))
         return HEALTHY if advice.choice else PROBLEMS
     if advice.choice is None:
         words = "{why}. See what to do: ./bevready doctor. Or work on the CPU: {command}"
         command = f"BEVREADY_STACK={advice.ranking[0].stack.name} ./bevready …"
         _complain(say(words, why=advice.why, command=command), options)
         return PROBLEMS
-    _print(advice.choice.name)
+    show(advice.choice.name)
     return HEALTHY
 
 
 def _list(options: argparse.Namespace) -> int:
     rules = rules_named(options.only)
     if options.json:
-        _print(render.rules_as_json(rules, language=options.lang))
+        show(render.rules_as_json(rules, language=options.lang))
     else:
-        _print(render.rule_list(rules, language=options.lang))
+        show(render.rule_list(rules, language=options.lang))
     return HEALTHY
 
 
@@ -207,9 +209,9 @@ def _why(options: argparse.Namespace) -> int:
         raise UsageError("why: name a check, as in: python3 -m doctor why DRV01")
     rules = rules_named(",".join(options.names), asked_by="why")
     if options.json:
-        _print(render.rules_as_json(rules, language=options.lang))
+        show(render.rules_as_json(rules, language=options.lang))
     else:
-        _print("\n\n".join(render.rule_page(rule, language=options.lang) for rule in rules))
+        show("\n\n".join(render.rule_page(rule, language=options.lang) for rule in rules))
     return HEALTHY
 
 
@@ -223,18 +225,18 @@ def _diff(options: argparse.Namespace) -> int:
     found, names = compare(before, after), (options.names[0], options.names[1])
     code = HEALTHY if found.is_empty else DIFFERENT
     if options.json:
-        _print(render.difference_as_json(found, names, exit_code=code, language=options.lang))
+        show(render.difference_as_json(found, names, exit_code=code, language=options.lang))
     else:
-        _print_lines(render.difference(found, names, language=options.lang))
+        show_lines(render.difference(found, names, language=options.lang))
     return code
 
 
 def _print_plan(made: Plan, diagnosis: Diagnosis, options: argparse.Namespace) -> int:
     """Print what `--fix` would run; return the exit code of the diagnosis."""
     if options.json:
-        _print(render.plan_as_json(made, language=options.lang))
+        show(render.plan_as_json(made, language=options.lang))
     else:
-        _print_lines(render.plan(made, language=options.lang))
+        show_lines(render.plan(made, language=options.lang))
     return exit_code(diagnosis, strict=options.strict)
 
 
@@ -262,35 +264,13 @@ def _tables(options: argparse.Namespace) -> int:
         raise UsageError(say(words, name=options.tables, known=", ".join(table_names())))
     chosen = [table(name) for name in table_names() if options.tables in {"", name}]
     told = render.tables_as_json if options.json else render.tables
-    _print(told(chosen, language=options.lang))
+    show(told(chosen, language=options.lang))
     return HEALTHY
 
 
 def _complain(text: str, options: argparse.Namespace) -> None:
     """Say something about the run itself, beside what was asked for."""
     print(f"doctor: {translate(text, catalogue(options.lang))}", file=sys.stderr)  # noqa: T201 — this is the menu
-
-
-def _print(text: str) -> None:
-    """Print, replacing what the terminal's encoding cannot show."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding) + "\n")
-
-
-def _print_lines(lines: list[render.Line]) -> None:
-    """Print in colour where rich is importable and somebody looks, plainly elsewhere."""
-    try:
-        from rich.console import Console  # noqa: PLC0415 — optional, and only for a terminal
-        from rich.text import Text  # noqa: PLC0415
-    except ImportError:
-        _print("\n".join(text for _, text in lines))
-        return
-    if not sys.stdout.isatty():
-        _print("\n".join(text for _, text in lines))
-        return
-    console = Console(highlight=False, soft_wrap=True)
-    for tone, text in lines:
-        console.print(Text(text, style=STYLES[tone]))
 
 
 if __name__ == "__main__":

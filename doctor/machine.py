@@ -46,6 +46,7 @@ from doctor.facts import (
     Unknown,
     Wsl,
 )
+from doctor.words import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class Machine:
     def why_unknown(self, fact: type) -> Unknown:
         """Return the reason why there is no fact of this type."""
         value = getattr(self, FIELD_OF_FACT[fact])
-        return value if isinstance(value, Unknown) else Unknown(f"{fact.__name__} is known")
+        return value if isinstance(value, Unknown) else Unknown(say("{fact} is known", fact=fact.__name__))
 
 
 FIELD_OF_FACT: dict[type, str] = {

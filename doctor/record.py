@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from doctor.redact import Names, own_names, redact_all, redact_variable
-from doctor.shell import DEFAULT_TIMEOUT_S, Access, Host, Output
-from doctor.words import say
+from doctor.shell import DEFAULT_TIMEOUT_S, NO_TIME, NOT_STARTED, SILENT, Access, Host, Output
+from doctor.words import said_again, say
 
 SCHEMA_VERSION = 1
 FILE = "machine.json"
+PROBLEMS = (SILENT, NO_TIME, NOT_STARTED)
 MAX_RECORDING = 32 << 20
 Kept = TypeVar("Kept")
 
@@ -274,12 +275,14 @@ class Replay:
     def _output(self, command: str, program: str) -> Output:
         row = self._of("commands").get(command)
         if not isinstance(row, dict):
-            return Output(None, problem=f"{program} cannot be started: it was not there")
+            return Output(None, problem=say(NOT_STARTED, program=program, why="it was not there"))
         code = row.get("code")
-        if "gave no answer" in str(row.get("problem")):
-            return Output.silent(str(row["problem"]))
-        words = _joined(row.get("out")), _joined(row.get("err")), str(row.get("problem") or "")
-        return Output(code if isinstance(code, int) else None, *words)
+        problem = said_again(str(row.get("problem") or ""), PROBLEMS)
+        if "gave no answer" in problem:
+            return Output.silent(problem)
+        return Output(
+            code if isinstance(code, int) else None, _joined(row.get("out")), _joined(row.get("err")), problem
+        )
 
 
 def load(folder: Path) -> Replay:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from doctor.inspect import NotReadableError, inspect
+from doctor.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -28,6 +29,9 @@ from doctor.pyenv import behind_shim
 
 MAX_TEXT = 1 << 20  # no file or output that a probe reads is longer; a hostile one is cut
 DEFAULT_TIMEOUT_S = 4.0
+SILENT = "{program} gave no answer in {seconds} s"
+NO_TIME = "no time was left to ask {program}"
+NOT_STARTED = "{program} cannot be started: {why}"
 STDERR = 2
 PIECE = 1 << 12
 
@@ -141,13 +145,14 @@ class LiveHost:
         """Run within the probe's time. A program that was silent once is not asked again: it would be silent again."""
         watch, name = WATCH.get(), Path(words[0]).name
         left_s = watch.deadline - time.monotonic() if watch else timeout_s
-        problem = self._silent.get(program, "") if left_s > 0 else f"no time was left to ask {name}"
+        problem = self._silent.get(program, "") if left_s > 0 else say(NO_TIME, program=name)
         if not problem:
             timeout_s = min(timeout_s, left_s)
             output = _run(words, timeout_s)
             if output:
                 return output
-            problem = self._silent[program] = f"{name} gave no answer in {round(timeout_s, 1):g} s"
+            seconds = f"{round(timeout_s, 1):g}"
+            problem = self._silent[program] = say(SILENT, program=name, seconds=seconds)
         return Output.silent(problem)
 
     def which(self, program: str) -> str | None:
@@ -277,7 +282,7 @@ def _run(words: tuple[str, ...], timeout_s: float) -> Output | None:
             start_new_session=True,
         )
     except (OSError, ValueError) as why:
-        return Output(None, problem=f"{words[0]} cannot be started: {why}")
+        return Output(None, problem=say(NOT_STARTED, program=words[0], why=str(why)))
     try:
         out, err = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired as late:

@@ -7,6 +7,7 @@ an ordinary string to everybody who does not translate. A text without values ne
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LANGUAGES = ("en", "zh")
+LONGEST = 1000  # no sentence that was written down and is read again has more characters
 
 
 class Said(str):
@@ -43,6 +45,15 @@ def say(template: str, /, **values: object) -> Said:
     said = Said(template.format(**values))
     said.template, said.values = template, values
     return said
+
+
+def said_again(text: str, templates: Iterable[str]) -> str:
+    """Return a text that was written down as the sentence that it was, where it fits one of the templates."""
+    for template in templates if len(text) <= LONGEST else ():
+        found = re.fullmatch(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(template)), text)
+        if found:
+            return say(template, **found.groupdict())
+    return text
 
 
 def joined(separator: str, texts: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from doctor.facts.base import Version, dotted
+from doctor.words import joined, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Toolkit:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"nvcc {dotted(self.version)} at {self.nvcc} ({self.found_by})"
+        version = dotted(self.version)
+        return say("nvcc {version} at {nvcc} ({found_by})", version=version, nvcc=self.nvcc, found_by=self.found_by)
 
 
 ToolkitKind = Literal["folder", "conda", "distribution", "wheels"]
@@ -43,8 +45,9 @@ class ToolkitFolder:
 
     def __str__(self) -> str:
         """Return one line."""
-        version = f"CUDA {dotted(self.version[:2])}" if self.version else "CUDA of an unknown version"
-        return f"{version} at {self.root}"
+        if not self.version:
+            return say("CUDA of an unknown version at {root}", root=self.root)
+        return say("CUDA {version} at {root}", version=dotted(self.version[:2]), root=self.root)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,7 @@ class Toolkits:
 
     def __str__(self) -> str:
         """Return one line."""
-        return ", ".join(map(str, self.found))
+        return joined(", ", map(str, self.found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class HostCompiler:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{'g++' if self.family == 'gcc' else 'clang++'} {dotted(self.version)} at {self.path}"
+        name = "g++" if self.family == "gcc" else "clang++"
+        return say("{name} {version} at {path}", name=name, version=dotted(self.version), path=self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,4 +176,4 @@ class CxxRuntimes:
 
     def __str__(self) -> str:
         """Return one line."""
-        return ", ".join(map(str, self.found))
+        return joined(", ", map(str, self.found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from doctor.facts.base import Version, dotted_driver
+from doctor.words import joined, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,10 @@ class Docker:
         """Return one line."""
         marks = (("snap", self.snap), ("rootless", self.rootless), ("Desktop", self.desktop))
         kind = " ".join(["docker", *(word for word, holds in marks if holds)])
-        return f"{kind} at {self.path}" + (f", runtimes {', '.join(self.runtimes)}" if self.runtimes else "")
+        if not self.runtimes:
+            return say("{kind} at {path}", kind=kind, path=self.path)
+        runtimes = ", ".join(self.runtimes)
+        return say("{kind} at {path}, runtimes {runtimes}", kind=kind, path=self.path, runtimes=runtimes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Podman:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"podman at {self.path}"
+        return say("{kind} at {path}", kind="podman", path=self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,9 @@ class CdiSpec:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.path}" + (f" for driver {dotted_driver(self.driver)}" if self.driver else "")
+        if not self.driver:
+            return self.path
+        return say("{path} for driver {driver}", path=self.path, driver=dotted_driver(self.driver))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +81,7 @@ class GpuContainers:
     def __str__(self) -> str:
         """Return one line."""
         parts = [path for path in (self.ctk, self.hook) if path] + [str(spec) for spec in self.specs]
-        return ", ".join(parts) or "nothing hands GPUs to containers"
+        return joined(", ", parts) or "nothing hands GPUs to containers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,4 +99,4 @@ class Inside:
             ("NVIDIA_DRIVER_CAPABILITIES", self.capabilities),
         )
         set_ones = [f"{name}={value}" for name, value in named if value is not None]
-        return ", ".join([f"inside {self.engine}", *set_ones])
+        return joined(", ", (say("inside {engine}", engine=self.engine), *set_ones))

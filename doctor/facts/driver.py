@@ -7,6 +7,7 @@ from typing import Literal
 
 from doctor.facts.base import GIB, Capability, Unknown, Version, dotted, dotted_driver
 from doctor.facts.kernel import PciGpus
+from doctor.words import joined, say
 
 ComputeMode = Literal["", "default", "exclusive", "prohibited"]
 
@@ -25,8 +26,10 @@ class Driver:
 
     def __str__(self) -> str:
         """Return one line."""
-        upto = f", up to CUDA {dotted(self.cuda)}" if self.cuda else ""
-        return f"driver {dotted_driver(self.version)}{upto}"
+        version = dotted_driver(self.version)
+        if not self.cuda:
+            return say("driver {version}", version=version)
+        return say("driver {version}, up to CUDA {cuda}", version=version, cuda=dotted(self.cuda))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +57,10 @@ class DriverLibraries:
     def __str__(self) -> str:
         """Return one line."""
         names = [name for name, code in (("NVML", self.nvml_code), ("libcuda", self.cuda_code)) if code is not None]
-        version = f" {dotted_driver(self.version)}" if self.version else ""
-        return (" and ".join(names) or "no driver library") + version
+        libraries = joined(" and ", names) or "no driver library"
+        if not self.version:
+            return libraries
+        return say("{libraries} {version}", libraries=libraries, version=dotted_driver(self.version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,9 @@ class LibraryFiles:
 
     def __str__(self) -> str:
         """Return one line."""
-        return "driver libraries " + (", ".join(map(dotted_driver, self.versions)) or "without a version")
+        if not self.versions:
+            return "driver libraries without a version"
+        return say("driver libraries {versions}", versions=", ".join(map(dotted_driver, self.versions)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +173,8 @@ class Disagreement:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.what}: " + ", ".join(f"{answer} ({source})" for source, answer in self.answers)
+        answers = (say("{answer} ({source})", answer=answer, source=source) for source, answer in self.answers)
+        return say("{what}: {answers}", what=self.what, answers=joined(", ", answers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +185,7 @@ class Disagreements:
 
     def __str__(self) -> str:
         """Return one line."""
-        return "; ".join(map(str, self.found)) or "the sources about the driver agree"
+        return joined("; ", map(str, self.found)) or "the sources about the driver agree"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,4 +221,4 @@ class CudaVariables:
     def __str__(self) -> str:
         """Return one line."""
         visible = "CUDA_VISIBLE_DEVICES is not set" if self.visible is None else f"CUDA_VISIBLE_DEVICES={self.visible}"
-        return visible + (f", CUDA_DEVICE_ORDER={self.order}" if self.order else "")
+        return joined(", ", (visible, f"CUDA_DEVICE_ORDER={self.order}")) if self.order else visible

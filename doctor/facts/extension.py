@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from doctor.words import say
+
 if TYPE_CHECKING:
     from doctor.facts.base import Version
 
@@ -59,4 +61,5 @@ class Extensions:
 
     def __str__(self) -> str:
         """Return one line."""
-        return "extensions: " + (", ".join(extension.package for extension in self.found) or "none")
+        names = ", ".join(extension.package for extension in self.found) or "none"
+        return say("extensions: {names}", names=names)

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doctor.facts.base import Capability, Version, dotted_driver
+from doctor.words import joined, say
 
 Flavour = Literal["", "open", "proprietary"]
+KINDS: dict[Flavour, str] = {
+    "": "kernel module",
+    "open": "open kernel module",
+    "proprietary": "proprietary kernel module",
+}
+SIGNATURES = {True: "signed", False: "not signed", None: "signature unknown"}
+STATES = {True: "running", False: "not running", None: "of unknown state"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class PciGpus:
 
     def __str__(self) -> str:
         """Return one line."""
-        return ", ".join(map(str, self.found)) or "no NVIDIA GPU on the PCI bus"
+        return joined(", ", map(str, self.found)) or "no NVIDIA GPU on the PCI bus"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +66,9 @@ class KernelModule:
 
     def __str__(self) -> str:
         """Return one line."""
-        kind = f"{self.flavour} " if self.flavour else ""
-        return f"{kind}kernel module {dotted_driver(self.loaded)}" if self.loaded else "no NVIDIA kernel module loaded"
+        if not self.loaded:
+            return "no NVIDIA kernel module loaded"
+        return say("{kind} {version}", kind=KINDS[self.flavour], version=dotted_driver(self.loaded))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +87,10 @@ class ModuleFile:
 
     def __str__(self) -> str:
         """Return one line."""
-        sign = {True: "signed", False: "not signed", None: "signature unknown"}[self.signed]
-        return f"{self.path}, {sign}" + (f" by {self.signer}" if self.signer else "")
+        sign = SIGNATURES[self.signed]
+        if not self.signer:
+            return say("{path}, {sign}", path=self.path, sign=sign)
+        return say("{path}, {sign} by {signer}", path=self.path, sign=sign, signer=self.signer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +111,10 @@ class ModulePolicy:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"kernel lockdown {self.lockdown or 'unknown'}" + (", signatures enforced" if self.sig_enforce else "")
+        mode = self.lockdown or "unknown"
+        return say(
+            "kernel lockdown {mode}, signatures enforced" if self.sig_enforce else "kernel lockdown {mode}", mode=mode
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +145,7 @@ class Dkms:
 
     def __str__(self) -> str:
         """Return one line."""
-        return "DKMS: " + "; ".join(map(str, self.builds))
+        return say("DKMS: {builds}", builds=joined("; ", map(str, self.builds)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +158,11 @@ class Fabric:
 
     def __str__(self) -> str:
         """Return one line."""
-        state = {True: "running", False: "not running", None: "of unknown state"}[self.active]
-        version = f" {dotted_driver(self.version)}" if self.version else ""
-        return f"{self.switches} NVSwitches, fabric manager{version} {state}"
+        state = STATES[self.active]
+        if not self.version:
+            return say("{switches} NVSwitches, fabric manager {state}", switches=self.switches, state=state)
+        words = "{switches} NVSwitches, fabric manager {version} {state}"
+        return say(words, switches=self.switches, version=dotted_driver(self.version), state=state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +176,6 @@ class Wsl:
 
     def __str__(self) -> str:
         """Return one line."""
-        return (
-            f"WSL {self.generation}, " + ("with" if self.has_library else "without") + " the Windows driver's libcuda"
-        )
+        if self.has_library:
+            return say("WSL {generation}, with the Windows driver's libcuda", generation=self.generation)
+        return say("WSL {generation}, without the Windows driver's libcuda", generation=self.generation)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from doctor.words import joined, say
+
 Said = Literal["ok", "status", "name", "refused", "silent", "certificate", "proxy", "nonsense"]
+TOLD: dict[Said, str] = {
+    "ok": "{url}: ok",
+    "status": "{url}: {status}",
+    "name": "{url}: name",
+    "refused": "{url}: refused",
+    "silent": "{url}: silent",
+    "certificate": "{url}: certificate",
+    "proxy": "{url}: proxy",
+    "nonsense": "{url}: nonsense",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +49,7 @@ class IndexAnswer:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.url}: {self.status if self.said == 'status' else self.said}"
+        return say(TOLD[self.said], url=self.url, status=self.status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,4 +61,4 @@ class Network:
 
     def __str__(self) -> str:
         """Return one line."""
-        return ", ".join(map(str, self.answers))
+        return joined(", ", map(str, self.answers))

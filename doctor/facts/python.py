@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from doctor.facts.base import Unknown, Version, dotted
+from doctor.words import say
 
 NOT_IN_TABLE = Unknown("not in the table of PyTorch builds")
 
@@ -20,7 +21,7 @@ class Python:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"Python {dotted(self.version)} at {self.path}"
+        return say("{name} {version} at {path}", name="Python", version=dotted(self.version), path=self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Packages:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{len(self.found)} packages for {self.python}"
+        return say("{number} packages for {python}", number=len(self.found), python=self.python)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,9 @@ class Torch:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"torch {self.version}, " + (f"CUDA {dotted(self.cuda)}" if self.cuda else "CPU only")
+        if not self.cuda:
+            return say("torch {version}, CPU only", version=self.version)
+        return say("torch {version}, CUDA {cuda}", version=self.version, cuda=dotted(self.cuda))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +133,4 @@ class Environment:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"environment {self.prefix}" + (" (conda)" if self.conda else "")
+        return say("environment {prefix} (conda)" if self.conda else "environment {prefix}", prefix=self.prefix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from doctor.facts.base import GIB
+from doctor.words import joined, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,18 @@ class System:
 
     def __str__(self) -> str:
         """Return one line."""
-        inside = f", in {self.container}" if self.container else ", WSL2" if self.wsl else ""
-        return f"{self.distribution}, kernel {self.kernel}, {self.machine}{inside}"
+        words = "{distribution}, kernel {kernel}, {machine}"
+        if self.container:
+            words = "{distribution}, kernel {kernel}, {machine}, in {container}"
+        elif self.wsl:
+            words = "{distribution}, kernel {kernel}, {machine}, WSL2"
+        return say(
+            words,
+            distribution=self.distribution,
+            kernel=self.kernel,
+            machine=self.machine,
+            container=self.container,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,8 @@ class Memory:
     def __str__(self) -> str:
         """Return one line."""
         shm = "none" if self.shm is None else f"{self.shm / GIB:.1f} GiB"
-        return f"{self.total / GIB:.0f} GiB memory, {self.available / GIB:.0f} free, /dev/shm {shm}"
+        total, free = f"{self.total / GIB:.0f}", f"{self.available / GIB:.0f}"
+        return say("{total} GiB memory, {free} free, /dev/shm {shm}", total=total, free=free, shm=shm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ class Disk:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.free / GIB:.0f} GiB free at {self.path}"
+        return say("{free} GiB free at {path}", free=f"{self.free / GIB:.0f}", path=self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +77,9 @@ class Cpu:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.cores} CPU cores" + (f", limited to {self.quota:g}" if self.quota is not None else "")
+        if self.quota is None:
+            return say("{cores} CPU cores", cores=self.cores)
+        return say("{cores} CPU cores, limited to {quota}", cores=self.cores, quota=f"{self.quota:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,7 @@ class OpenFiles:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.soft} open files at most"
+        return say("{soft} open files at most", soft=self.soft)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +105,12 @@ class Place:
 
     def __str__(self) -> str:
         """Return one line."""
-        free = "" if self.free is None else f", {self.free / GIB:.1f} GiB free"
-        return f"{self.path}{'' if self.writable else ', not writable'}{free}{', noexec' if self.noexec else ''}"
+        marks = [] if self.writable else ["not writable"]
+        if self.free is not None:
+            marks.append(say("{free} GiB free", free=f"{self.free / GIB:.1f}"))
+        if self.noexec:
+            marks.append("noexec")
+        return say("{path}, {marks}", path=self.path, marks=joined(", ", marks)) if marks else self.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,4 +122,4 @@ class Places:
 
     def __str__(self) -> str:
         """Return one line."""
-        return "; ".join(str(place) for place in (self.temporary, self.home) if place)
+        return joined("; ", (str(place) for place in (self.temporary, self.home) if place))

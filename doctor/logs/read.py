@@ -12,6 +12,7 @@ MAX_LOG = 50 << 20
 TOO_MANY_NULS = 0.2  # of every second byte: UTF-16 without its mark, as Windows redirects it
 SEVERAL = 200  # bytes looked at to tell an encoding
 
+_GAPS = re.compile(r"[ \t]{2,}")  # tables and typing mistakes
 # ECMA-48: CSI sequences, OSC strings (titles, links), two-byte escapes
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-9;:<=>?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)|[@-Z\\-_()][0-9A-B]?)"
@@ -62,11 +63,12 @@ def decode(data: bytes) -> str:
 
 
 def normalise(text: str) -> str:
-    """Return the text without escape sequences, with plain quotes; a rewritten line (progress) ends like any other."""
+    """Return the text without escape sequences and gaps, with plain quotes; a rewritten line (progress) is one more."""
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
     plain = text.replace("`", "'").replace("\x00", " ") if text.isascii() else text.translate(_PLAIN)
-    return plain.replace("\r\n", "\n").replace("\r", "\n")
+    plain = plain.replace("\r\n", "\n").replace("\r", "\n")
+    return _GAPS.sub(" ", plain)
 
 
 def _first_fault(data: bytes) -> int | None:

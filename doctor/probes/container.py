@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from doctor.facts import CdiSpec, Docker, GpuContainers, Inside, Podman, Unknown
 from doctor.probes.system import container_of
 from doctor.versions import find_version
+from doctor.words import say
 
 if TYPE_CHECKING:
     from doctor.shell import Host
@@ -42,7 +43,7 @@ def parse_daemon_json(text: str) -> DaemonConfig:
     try:
         document: Any = json.loads(text.removeprefix("\ufeff"))
     except ValueError as why:
-        return DaemonConfig(problem=f"not JSON: {why}")
+        return DaemonConfig(problem=say("not JSON: {why}", why=str(why)))
     except RecursionError:
         return DaemonConfig(problem="not JSON that a daemon can read: nested too deep")
     if not isinstance(document, dict):
@@ -92,7 +93,7 @@ def probe_docker(host: Host) -> Docker | Unknown:
         desktop=kind == "desktop",
         runtimes=config.runtimes,
         cgroupfs=config.cgroupfs,
-        broken_config=f"{place}: {config.problem}" if config.problem else "",
+        broken_config=say("{place}: {problem}", place=place, problem=config.problem) if config.problem else "",
     )
 
 

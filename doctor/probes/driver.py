@@ -24,6 +24,7 @@ from doctor.facts import (
 )
 from doctor.probes.smi import QUERY, XML, parse_smi_banner, parse_smi_query, parse_smi_xml
 from doctor.versions import find_version
+from doctor.words import say
 
 if TYPE_CHECKING:
     from doctor.shell import Host
@@ -146,7 +147,7 @@ def _driver(answers: list[Answer], nothing: Unknown) -> Driver | Unknown:
     used = [answer.cuda for answer in answered if answer.source == "libcuda"]  # what programs get, compat or not
     cuda = next((cuda for cuda in (*used, *(answer.cuda for answer in answers)) if cuda), None)
     if version is None:
-        return Unknown(f"{answered[0].source} answers but names no driver version", looked=False)
+        return Unknown(say("{source} answers but names no driver version", source=answered[0].source), looked=False)
     return Driver(version=version, cuda=cuda, source=answered[0].source)
 
 
@@ -162,17 +163,19 @@ def _why(nvml: Answer, cuda: Answer) -> str:
     if nvml.code is None and cuda.code is None:
         return "no NVIDIA driver library (libnvidia-ml.so.1, libcuda.so.1) can be loaded"
     if nvml.code:
-        return f"NVML says {nvml.code}: {NVML_WORDS.get(nvml.code, 'see nvml.h')}"
-    return f"CUDA says {cuda.code}" if cuda.code else "the driver answers but shows no GPU"
+        return say("NVML says {code}: {words}", code=nvml.code, words=NVML_WORDS.get(nvml.code, "see nvml.h"))
+    return say("CUDA says {code}", code=cuda.code) if cuda.code else "the driver answers but shows no GPU"
 
 
 def _ask_child(host: Host, script: str, source: str) -> tuple[Answer, str]:
     """Return the child's answer, and what went wrong with the child itself (a hang or a crash), if anything did."""
     output = host.run_python(host.own_python(), CHILDREN / script)
     if output.problem:
-        return Answer(source), f"{source}: {output.problem}"
-    crashed = output.code != 0 and f"{source} crashed the process that asked it (exit {output.code})"
-    return parse_child(output.out, source), crashed or ""
+        return Answer(source), say("{source}: {problem}", source=source, problem=output.problem)
+    if output.code == 0:
+        return parse_child(output.out, source), ""
+    crashed = say("{source} crashed the process that asked it (exit {code})", source=source, code=output.code)
+    return parse_child(output.out, source), crashed
 
 
 def _ask_smi(host: Host) -> Answer:

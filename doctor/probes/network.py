@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from doctor.facts import IndexAnswer, Network, Unknown
 from doctor.facts.network import Said
+from doctor.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,8 @@ def probe_network(host: Host, *, asked: bool) -> Network | Unknown:
     output = host.run_python(host.own_python(), CHILD, *words, *indexes, timeout_s=ANSWER_TIMEOUT_S)
     answers = parse_answers(output.out)
     if not answers:
-        return Unknown(f"the indexes were not asked: {output.problem or 'the child said nothing'}", looked=False)
+        problem = output.problem or "the child said nothing"
+        return Unknown(say("the indexes were not asked: {problem}", problem=problem), looked=False)
     trusted = f"{host.variable('PIP_TRUSTED_HOST')} {settings.get('trusted-host', '')}".split()
     told = [_answer(answers[url], url, indexes[url], trusted) for url in indexes if url in answers]
     if "--proxy" in words and proxy != without_password(proxy):  # the proxy's own password was not sent either

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from doctor.compat.gpus import gpu_of_device
 from doctor.facts import Flavour, KernelModule, PciGpu, PciGpus, Unknown, Version
 from doctor.versions import find_version
+from doctor.words import say
 
 if TYPE_CHECKING:
     from doctor.shell import Host
@@ -68,7 +69,7 @@ def probe_pci(host: Host) -> PciGpus | Unknown:
     """List the display functions of vendor 0x10de; no driver is needed for that."""
     addresses = host.listing(PCI)
     if not addresses:
-        return Unknown(f"{PCI} shows no device (WSL, or a container without /sys)")
+        return Unknown(say("{folder} shows no device (WSL, or a container without /sys)", folder=PCI))
     found = [gpu for address in addresses if (gpu := _pci_gpu(host, address))]
     return PciGpus(tuple(found))
 

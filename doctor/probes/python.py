@@ -94,7 +94,7 @@ def probe_python(
     output = host.run_python(python, CHILDREN / "python_facts.py", "--packages", *here)
     packages = parse_packages(output.out, python)
     if packages is None:
-        words = output.problem or _last_line(output.err) or f"exit {output.code}"
+        words = output.problem or _last_line(output.err) or say("exit {code}", code=output.code)
         unknown = Unknown(say("{python} does not answer: {words}", python=python, words=words), looked=False)
         return unknown, unknown, unknown, unknown
     environment = probe_environment(host, output.out)
@@ -143,7 +143,7 @@ def _imported(host: Host, python: str, facts: str) -> Torch | Unknown:
     if known:
         return known
     read = parse_torch_version(_torch_file(facts))
-    why = _import_error(output.out) or output.problem or _last_line(output.err) or f"exit {output.code}"
+    why = _import_error(output.out) or output.problem or _last_line(output.err) or say("exit {code}", code=output.code)
     if read is None:
         return Unknown(say("torch does not import: {why}", why=why), looked=False)
     return Torch(version=read.version, cuda=read.cuda, imported=False, import_error=why)

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from doctor.facts import Cpu, Disk, Memory, OpenFiles, Place, Places, System, Unknown
+from doctor.words import say
 
 if TYPE_CHECKING:
     from doctor.shell import Host
@@ -100,7 +101,7 @@ def probe_disk(host: Host, folder: str) -> Disk | Unknown:
         space = host.space(str(place))
         if space:
             return Disk(str(place), space[1])
-    return Unknown(f"no room can be measured at {folder}", looked=False)
+    return Unknown(say("no room can be measured at {folder}", folder=folder), looked=False)
 
 
 def probe_cpu(host: Host) -> Cpu | Unknown:

@@ -17,6 +17,7 @@ from doctor.facts import (
     Version,
 )
 from doctor.versions import find_version
+from doctor.words import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,8 +73,11 @@ def probe_compiler(host: Host) -> HostCompiler | Unknown:
             known = parse_compiler(output.out)
             if known:
                 return HostCompiler(known[0], known[1], path)
-            return Unknown(f"{path} --version: {output.problem or 'neither GCC nor clang'}", looked=False)
-    return Unknown(f"CXX={wanted} is not on PATH" if wanted else "no c++, g++ or clang++ on PATH")
+            problem = output.problem or "neither GCC nor clang"
+            return Unknown(say("{program} --version: {problem}", program=path, problem=problem), looked=False)
+    if wanted:
+        return Unknown(say("CXX={program} is not on PATH", program=wanted))
+    return Unknown("no c++, g++ or clang++ on PATH")
 
 
 def probe_compilers(host: Host) -> Compilers:

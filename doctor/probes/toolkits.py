@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from doctor.facts import CudaHome, Toolkit, ToolkitFolder, ToolkitKind, Toolkits, Unknown, Version
 from doctor.versions import find_version
+from doctor.words import say
 
 if TYPE_CHECKING:
     from doctor.shell import Host
@@ -60,14 +61,16 @@ def probe_toolkit(host: Host) -> Toolkit | Unknown:
     nvcc, found_by = _taken(host)
     if not host.access(nvcc).exists:
         home = found_by == "CUDA_HOME"
-        return Unknown(f"{nvcc} does not exist" if home else "no nvcc in CUDA_HOME, on PATH or in /usr/local/cuda")
+        missing = say("{path} does not exist", path=nvcc)
+        return Unknown(missing if home else "no nvcc in CUDA_HOME, on PATH or in /usr/local/cuda")
     root = _root(nvcc)
     version = _version_in_files(host, root) if root != DISTRIBUTION else None
     if version is None:
         output = host.run(nvcc, "--version")
         version = parse_nvcc(output.out)
         if version is None:
-            return Unknown(f"{nvcc} --version: {output.problem or 'names no version'}", looked=False)
+            problem = output.problem or "names no version"
+            return Unknown(say("{program} --version: {problem}", program=nvcc, problem=problem), looked=False)
     here = host.real_path(root)
     others = tuple(
         folder

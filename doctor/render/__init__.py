@@ -2,7 +2,6 @@
 
 from doctor.render.differences import difference, difference_as_json
 from doctor.render.document import advice_as_json, advice_row, as_json, fact_row, finding_row
-from doctor.render.explanation import explanation, explanation_as_json
 from doctor.render.markdown import issue, markdown
 from doctor.render.pages import rule_list, rule_page, rules_as_json
 from doctor.render.plan import plan, plan_as_json
@@ -19,8 +18,6 @@ __all__ = (
     "as_json",
     "difference",
     "difference_as_json",
-    "explanation",
-    "explanation_as_json",
     "fact_row",
     "finding_row",
     "issue",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import pytest
 from doctor.__main__ import main
 from doctor.rules import ALL_RULES
 
-MACHINES = Path(__file__).resolve().parents[1] / "fixtures" / "machines"
+ROOT = Path(__file__).resolve().parents[2]
+MACHINES = ROOT / "tests" / "fixtures" / "machines"
 HEALTHY = str(MACHINES / "rtx4090_healthy")
 MINIMAL = str(MACHINES / "debian_minimal")
 TOO_OLD = str(MACHINES / "a100_driver470_too_old")
@@ -148,3 +151,32 @@ def test_deep_imports_torch(capsys: pytest.CaptureFixture[str]) -> None:
     torch = json.loads(capsys.readouterr().out)["machine"]["torch"]
     assert torch["imported"] is True
     assert "sm_80" in torch["archs"]
+
+
+class TestNobodyListens:
+    def shell(self, words: str) -> subprocess.CompletedProcess[str]:
+        command = f"{shlex.quote(sys.executable)} -m doctor --replay {shlex.quote(HEALTHY)} {words}"
+        return subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    def test_a_closed_standard_output_ends_in_no_traceback(self) -> None:
+        told = self.shell(">&-")
+        assert (told.returncode, told.stderr) == (0, "")
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+    def test_a_full_disk_behind_standard_output_is_said(self) -> None:
+        told = self.shell("> /dev/full")
+        assert (told.returncode, told.stderr.count("\n")) == (2, 1)
+        assert "standard output: No space left on device" in told.stderr
+
+    def test_a_pipe_that_is_closed_early_ends_in_no_traceback(self) -> None:
+        assert self.shell("--all | head -1").stderr == ""
+
+
+def test_what_a_stranger_recorded_cannot_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.loads((Path(HEALTHY) / "machine.json").read_text(encoding="utf-8"))
+    document["subject"]["python"] = "/usr/bin/\x1b]0;owned\x07\x9b2Jpython3"
+    (tmp_path / "machine.json").write_text(json.dumps(document), encoding="utf-8")
+    main(["--replay", str(tmp_path), "--all"])
+    told = capsys.readouterr().out
+    assert "owned" in told
+    assert [sign for sign in told if not sign.isprintable() and sign not in "\n\t"] == []

@@ -15,12 +15,15 @@ import pytest
 from doctor.finding import Finding, Rule, rule
 from doctor.logs.explain import explain
 from doctor.logs.signatures import ALL_SIGNATURES
-from doctor.render import explanation
+from doctor.record import PROBLEMS
+from doctor.render.explanation import explanation
 from doctor.rules import ALL_RULES
 from doctor.wording import WordingError, wording
-from doctor.words import catalogue, say
+from doctor.words import catalogue, said_again, say, translate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from doctor.logs.signature import Signature
 
 DOCTOR = Path(__file__).resolve().parents[2] / "doctor"
@@ -32,6 +35,9 @@ cuobjdump nm strings c++ clang++ env du free ulimit curl ps kill bash sh which r
 podman apptainer crictl nerdctl
 """
 COMMANDS = frozenset(_COMMANDS.split())
+NAMES = frozenset(
+    ["Desktop", "Python", "clang++", "cmake", "docker", "git", "libcuda", "make", "ninja", "podman", "rootless", "snap"]
+)
 PROSE = re.compile(r"(?<![^\s(])(or|a|the|that|which(?! -a)|then)(?!\S)")  # words that no command is made of
 
 
@@ -77,6 +83,182 @@ def said_in(path: Path) -> set[str]:
     texts += [one.value for one in assigned if named & {to.id for to in one.targets if isinstance(to, ast.Name)}]
     found = {one.value for one in texts if isinstance(one, ast.Constant) and isinstance(one.value, str)}
     return {text for text in found if is_to_be_said(text)}
+
+
+class Told:
+    """What a file's `Unknown(...)`, its programs' problems and its facts' lines can say, read without running it.
+
+    Names are followed to what the function or the file gives them, helpers of the same file to what they return.
+    `built` are texts with words that are put together at run time, so that nobody can translate them.
+    """
+
+    def __init__(self, source: str, *, of_facts: bool) -> None:
+        self.tree = ast.parse(source)
+        self.texts: set[str] = set()
+        self.built: set[str] = set()
+        self._followed: set[tuple[str, int]] = set()
+        self._within(self.tree, of_facts=of_facts)
+
+    def _within(self, scope: ast.AST, *, of_facts: bool) -> None:
+        """Read what stands in a function or the file, then what stands in the functions inside it."""
+        for node in _own(scope):
+            if isinstance(node, ast.FunctionDef):
+                if of_facts and node.name == "__str__":
+                    self._read_returns(node)
+                self._within(node, of_facts=of_facts)
+            elif isinstance(node, ast.Call):
+                for one in self._reasons(node):
+                    self._read(one, scope)
+
+    @staticmethod
+    def _reasons(call: ast.Call) -> list[ast.expr]:
+        """Return what a call is given as a reason."""
+        match call.func:
+            case ast.Name(id="Unknown") | ast.Attribute(attr="silent"):
+                return call.args[:1]
+        return [word.value for word in call.keywords if word.arg in {"problem", "broken_config"}]
+
+    def _read_returns(self, function: ast.FunctionDef) -> None:
+        for node in _own(function):
+            if isinstance(node, ast.Return) and node.value:
+                self._read(node.value, function)
+
+    def _read(self, node: ast.expr, scope: ast.AST) -> None:
+        match node:
+            case ast.Constant(value=str(text)):
+                self.texts.add(text)
+            case ast.JoinedStr() | ast.BinOp(op=ast.Add() | ast.Mod()):
+                parts = {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}
+                if any(is_unsaid(part) for part in parts if isinstance(part, str)):
+                    self.built.add(ast.unparse(node))
+            case ast.Name(id=name):
+                self._follow(name, scope)
+            case ast.Call():
+                self._called(node, scope)
+        for one in _parts(node):
+            self._read(one, scope)
+
+    def _called(self, node: ast.Call, scope: ast.AST) -> None:
+        match node.func:
+            case ast.Name(id="say" | "joined" | "counted"):
+                for one in (*node.args, *(word.value for word in node.keywords)):
+                    self._read(one, scope)
+            case ast.Name(id=name):
+                self._follow(name, scope)
+            case ast.Attribute(attr="get", value=table):
+                for one in (table, *node.args[1:]):
+                    self._read(one, scope)
+            case ast.Attribute(attr="join") if "str" in _names(node):
+                self.built.add(ast.unparse(node))
+            case ast.Attribute(attr="join"):
+                self._read(node.args[0], scope)
+
+    def _follow(self, name: str, scope: ast.AST) -> None:
+        """Read what a name stands for in the function, else in the file."""
+        if (name, id(scope)) in self._followed:
+            return
+        self._followed.add((name, id(scope)))
+        found = False
+        for node in _own(scope):
+            match node:
+                case ast.FunctionDef() if node.name == name:
+                    self._read_returns(node)
+                case ast.Assign(targets=targets, value=value) if any(name in _names(to) for to in targets):
+                    self._read(value, scope)
+                case ast.AnnAssign(target=to, value=ast.expr() as value) if name in _names(to):
+                    self._read(value, scope)
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=of), attr="append"), args=[value]) if of == name:
+                    self._read(value, scope)
+                    continue
+                case _:
+                    continue
+            found = True
+        if not found and scope is not self.tree:
+            self._follow(name, self.tree)
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """Return the expressions of which one, or each, is meant."""
+    match node:
+        case ast.IfExp(body=one, orelse=other):
+            return [one, other]
+        case ast.Subscript(value=value) | ast.Starred(value=value):
+            return [value]
+        case ast.GeneratorExp(elt=value) | ast.ListComp(elt=value):
+            return [value]
+        case ast.BoolOp(values=parts) | ast.Dict(values=parts) | ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return parts
+    return []
+
+
+def _own(scope: ast.AST) -> Iterator[ast.AST]:
+    """Yield what stands in a function or a file; of the functions inside it only themselves."""
+    for node in ast.iter_child_nodes(scope):
+        yield node
+        if not isinstance(node, ast.FunctionDef):
+            yield from _own(node)
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+
+
+def is_unsaid(text: str) -> bool:
+    """Whether a text of a fact holds words; unlike a fix, one that starts with a program's name is no command."""
+    return has_words(text) and text not in NAMES and not text.startswith("/")
+
+
+def sources_of_facts() -> list[Path]:
+    found = [path for path in python_files() if path.relative_to(DOCTOR).parts[0] in {"facts", "probes", "compat"}]
+    return [*found, *(DOCTOR / name for name in ("machine.py", "record.py", "shell.py"))]
+
+
+@pytest.mark.parametrize("path", sources_of_facts(), ids=lambda path: str(path.relative_to(DOCTOR)))
+def test_every_fact_and_every_reason_has_its_chinese(path: Path) -> None:
+    told = Told(path.read_text(encoding="utf-8"), of_facts="facts" in path.parts)
+    assert sorted(told.built) == [], "write say(...) and joined(...): what is put together cannot be translated"
+    assert sorted(text for text in told.texts if is_unsaid(text) and text not in ZH) == []
+
+
+def test_a_reason_is_found_wherever_it_is_made() -> None:
+    told = Told(SAYS_MUCH, of_facts=True)
+    assert told.built == {"f'{n} are lost'", "', '.join(map(str, self.found))"}
+    assert told.texts == {"one", "two", "{n} of {kind}", "three", "four", "five", "six", "seven", "", ", "}
+
+
+@pytest.mark.parametrize(
+    ("text", "chinese"),
+    [
+        ("c++ gave no answer in 4 s", "c++ 在 4 秒内没有响应"),
+        ("no time was left to ask nvcc", "没有剩余时间运行 nvcc"),
+        ("nvcc ended", "nvcc ended"),
+        ("x" * 2000 + " gave no answer in 4 s", "x" * 2000 + " gave no answer in 4 s"),
+    ],
+)
+def test_a_recorded_problem_can_be_said_again(text: str, chinese: str) -> None:
+    again = said_again(text, PROBLEMS)
+    assert (again, translate(again, ZH)) == (text, chinese)
+
+
+SAYS_MUCH = """
+WORDS = {1: "one", 2: "two"}
+def probe(n):
+    problem, kind = _asked(n)
+    if n:
+        return Unknown(problem or WORDS.get(n, "three"))
+    kind = "elsewhere"
+    words = say("{n} of {kind}", n=n, kind=_kind())
+    return Unknown(f"{n} are lost"), Output(problem="four" if n == "no text" else words)
+def _asked(n):
+    return "five", ""
+def _kind():
+    parts = ["six"]
+    parts.append("seven")
+    return joined(", ", parts)
+class Fact:
+    def __str__(self):
+        return ", ".join(map(str, self.found))
+"""
 
 
 @pytest.mark.parametrize("one", ALL_RULES, ids=lambda one: one.code)

@@ -10,6 +10,7 @@ SIGNATURES = (
         category="build-tool",
         rank=ROOT,
         needles=(
+            "declare it as a build dependency",
             "no module named 'torch",
             "no module named torch",
             "no module named 'packaging",
@@ -22,9 +23,10 @@ SIGNATURES = (
             "no module named 'mmcv",
         ),
         patterns=(
+            r"depends on '(?P<module2>\w+)', but doesn't declare it as a build dependency",
             r"No module named '?(?P<module>torch|packaging|numpy|Cython|wheel|setuptools|ninja|psutil|mmcv)'?\s*$",
         ),
-        also=BUILDING.replace("|ninja|nvcc|cc1plus|cpp_extension", ""),
+        also=r"declare it as a build dependency|" + BUILDING.replace("|ninja|nvcc|cc1plus|cpp_extension", ""),
         saw="the package's build imports {module}, which is not where it is built: pip builds in an isolated environment",
         fix=(NO_ISOLATION, "python3 -m pip --version # is it the environment that has torch?"),
         sample="Getting requirements to build wheel: finished with status 'error'\nModuleNotFoundError: No module named 'torch'",

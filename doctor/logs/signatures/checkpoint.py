@@ -43,6 +43,19 @@ SIGNATURES = (
         sample="size mismatch for pts_bbox_head.cls_branches.0.weight: copying a param with shape torch.Size([10, 256]) from checkpoint",
     ),
     Signature(
+        name="optimizer-of-another-model",
+        category="checkpoint-mismatch",
+        confidence="likely",
+        needles=("must match the size of tensor b",),
+        patterns=(r"The size of tensor a \((?P<here>\d+)\) must match the size of tensor b \((?P<there>\d+)\)",),
+        also=r"torch/optim/|load_state_dict|resume",
+        saw="the optimizer's state in the checkpoint has other sizes than the model ({here}, {there}): another number of classes",
+        fix=(
+            "start from the weights only, not from the whole state: load_from in place of resume_from, --resume without the optimizer",
+        ),
+        sample='  File "torch/optim/adamw.py", line 104, in step\nRuntimeError: The size of tensor a (91) must match the size of tensor b (7) at non-singleton dimension 0',
+    ),
+    Signature(
         name="checkpoint-keys-differ",
         category="checkpoint-mismatch",
         confidence="guess",

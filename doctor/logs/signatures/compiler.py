@@ -16,7 +16,7 @@ SIGNATURES = (
         needles=("of the host compiler", "unsupported gnu version", "unsupported clang version"),
         patterns=(
             r"of the host compiler .{0,40}is not supported",
-            r"unsupported (?:GNU|clang) version!(?:.*?(?:later than|less than) (?P<newest>[\d.]+))?",
+            r"unsupported (?:GNU|clang) version!?(?:.*?(?:later than|less than) (?P<newest>[\d.]+))?",
         ),
         saw="this nvcc accepts host compilers up to version {newest}; the default one is newer",
         fix=(CHOOSE, "or a newer CUDA toolkit; bevready's own extension needs no nvcc: ./bevready build-ext"),

@@ -53,7 +53,7 @@ SIGNATURES = (
             r"nvidia-container-cli: .*(?:libnvidia-ml|libcuda|driver|cgroup|bpf)",
             r"NVIDIA Driver was not detected",
         ),
-        never=r"nvidia-container-cli(?:\.real)?: requirement error|driver error: failed to process request",
+        never=r"nvidia-container-cli(?:\.real)?: requirement error|driver error: failed to process request|WSL environment detected",
         saw="the GPU runtime finds no usable driver on the host: none is installed, or the engine (rootless, snap, Docker Desktop) does not see it",
         fix=("nvidia-smi # on the host, outside any container", INSTALL),
         sample="nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open shared object file",
@@ -138,6 +138,7 @@ SIGNATURES = (
         category="shared-memory-docker",
         rank=ROOT,
         needles=(
+            "signal: bus",
             "unable to allocate shared memory",
             "insufficient shared memory",
             "bus error",
@@ -148,6 +149,7 @@ SIGNATURES = (
             "unable to open shared memory",
         ),
         patterns=(
+            r"killed by signal: Bus$",
             r"unable to allocate shared memory",
             r"insufficient shared memory",
             r"killed by signal: Bus error",
@@ -174,6 +176,17 @@ SIGNATURES = (
         saw="worker processes find no room in shared memory (/dev/shm): docker gives 64 MB",
         fix=(MORE_SHM, "df -h /dev/shm"),
         sample='  File "/usr/lib/python3.10/multiprocessing/heap.py", line 83, in __init__\n    os.ftruncate(self.fd, size)\nOSError: [Errno 28] No space left on device',
+    ),
+    Signature(
+        name="worker-exited-in-container",
+        category="shared-memory-docker",
+        confidence="likely",
+        needles=("exited unexpectedly",),
+        patterns=(r"DataLoader worker \(pid\(?s?\)? [\d, ]+\) exited unexpectedly",),
+        also=r"docker|container|podman|kubernetes|^root@[0-9a-f]{12}:",
+        saw="a data loader's worker died in a container: usually of too little shared memory (docker gives 64 MB), else of memory",
+        fix=(MORE_SHM,),
+        sample="RuntimeError: DataLoader worker (pid(s) 25) exited unexpectedly # in the docker container",
     ),
     Signature(
         name="docker-build-failed",

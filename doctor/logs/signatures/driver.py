@@ -159,6 +159,7 @@ SIGNATURES = (
         category="driver-too-old-for-cuda",
         rank=ROOT,
         needles=(
+            "unsatisfied condition: cuda",
             "is not supported in the installed cuda driver",
             "cudaerrorcallrequiresnewerdriver",
             "cudagetdevicecount returned 35",

@@ -3,7 +3,7 @@
 from doctor.logs.signature import ROOT, Signature
 
 REBUILD = "pip uninstall -y that-package; rm -rf build *.egg* ; pip install --no-cache-dir --no-build-isolation … # against the torch that is installed"
-SHARED_OBJECT = r"(?P<file>[^\s:'\"]*\.so[\w.]*):? "
+SHARED_OBJECT = r"(?P<file>[^\s:'\"]*\.so[\w.]*):?\s*"
 
 SIGNATURES = (
     Signature(
@@ -201,7 +201,7 @@ SIGNATURES = (
             r"'_OpNamespace' '(?P<module5>\w+)' object has no attribute",
             r"No module named '(?P<module6>[\w.]*voxel_layer)'",
             r"DLL load failed while importing (?P<module7>\w*(?:MultiScale\w+|_ext|_C|_cuda))",
-            r"No module named '(?P<module>MultiScaleDeformableAttention|[\w.]*(?:_ext|_cuda|_cpp|\._C|_C|_ops_cuda|iou3d\w*|pointnet2_ops|DCN|dcn_v\d)|[\w.]+_ext\.[\w.]+|spconv[\w.]*|torchsparse[\w.]*|detectron2\._C)'",
+            r"No module named '(?P<module>MultiScaleDeformableAttention|[\w.]*(?:_ext|_cuda|_cpp|\._C|_C|_ops_cuda|pointnet2_ops|DCN|dcn_v\d)|[\w.]+_ext\.[\w.]+|spconv[\w.]*|torchsparse[\w.]*|detectron2\._C)'",
             r"cannot import name '(?P<module2>_C|\w*_ext|\w+_cuda)' from",
             r"name '(?P<module3>_C|MSDA)' is not defined",
         ),

@@ -50,6 +50,7 @@ SIGNATURES = (
         category="secure-boot",
         rank=ROOT,
         needles=(
+            "key rejected by service",
             "security violation",
             "bad shim signature",
             "required key not available",
@@ -60,6 +61,7 @@ SIGNATURES = (
             "密钥被服务拒绝",
         ),
         patterns=(
+            r"Key rejected by service",
             r"\(0x1A\) Security Violation",
             r"bad shim signature",
             r"Required key not available",
@@ -139,6 +141,7 @@ SIGNATURES = (
         name="dkms-failed",
         category="driver",
         needles=(
+            "/var/lib/dkms/nvidia",
             "nvidia-dkms",
             "nvidia-installer.log",
             "kernel module was not created",

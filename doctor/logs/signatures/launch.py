@@ -193,8 +193,9 @@ SIGNATURES = (
         name="collective-timeout",
         category="nccl",
         rank=ROOT,
-        needles=("collective operation timeout", "monitored barrier", "monitoredbarrier"),
+        needles=("worknccl(", "collective operation timeout", "monitored barrier", "monitoredbarrier"),
         patterns=(
+            r"WorkNCCL\(.*ran for \d+",
             r"(?:Watchdog )?caught collective operation timeout",
             r"[Mm]onitored ?[Bb]arrier.{0,80}(?:timed out|failed)",
         ),

@@ -114,6 +114,7 @@ SIGNATURES = (
         category="network-mirror",
         healed_by=HEALED,
         needles=(
+            "unable to connect to",
             "ssh: connect to host",
             "host key verification failed",
             "permission denied (publickey)",
@@ -159,6 +160,7 @@ SIGNATURES = (
             "拒绝连接",
         ),
         patterns=(
+            r"fatal: unable to connect to \S+",
             r"ssh: connect to host",
             r"Host key verification failed",
             r"Permission denied \(publickey",

@@ -26,7 +26,7 @@ SIGNATURES = (
         category="mm-stack-version-mismatch",
         needles=("no module named 'mm", "no module named mm", "from 'mm"),
         patterns=(
-            r"No module named '?(?P<module>mm(?:cv|det|det3d|seg|engine|segmentation|rotate|pretrain|cls|pose)(?:\.(?!_ext|ops)[\w.]+)?)'?",
+            r"No module named '?(?P<module>mm(?:cv|det|det3d|seg|engine|segmentation|rotate|pretrain|cls|pose)(?!\w)(?:\.(?!_ext|ops)[\w.]+)?)'?",
             r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'?(?P<module2>mm(?:cv|det|det3d|seg|engine)(?!\.ops\.\w+\b.*_ext)[\w.]*)",
         ),
         saw="{module} is not there: the OpenMMLab package is missing, or of another generation than the code (mmcv.runner and mmcv.parallel ended with mmcv 1.x)",

@@ -302,7 +302,7 @@ SIGNATURES = (
         needles=("cannot import name", "has no attribute"),
         patterns=(
             r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)' \(\S*(?:site|dist)-packages",
-            r"AttributeError: (?:partially initialized )?module '(?P<module2>(?!torch|mm)[\w.]+)' has no attribute '(?P<name2>\w+)'",
+            r"AttributeError: (?:partially initialized )?module '(?P<module2>(?!torch|mm|typing')[\w.]+)' has no attribute '(?P<name2>\w+)'",
         ),
         saw="{module} has no {name}: it is older or newer than the code that uses it",
         fix=("pip show the package; install the release of the project's time (its requirements or its lock)",),

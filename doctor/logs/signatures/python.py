@@ -148,6 +148,10 @@ SIGNATURES = (
         rank=ROOT,
         confidence="likely",
         needles=(
+            "cannot import name 'literal'",
+            "cannot import name 'final'",
+            "cannot import name 'protocol'",
+            "module 'typing' has no",
             "future feature annotations is not defined",
             "'type' object is not subscriptable",
             "for |: 'type'",
@@ -162,6 +166,8 @@ SIGNATURES = (
             "'abcmeta' object is not subscriptable",
         ),
         patterns=(
+            r"cannot import name '(?P<name3>Literal|Final|Protocol|TypedDict)'\s*$",
+            r"module 'typing' has no attribute '(?P<name4>\w+)'",
             r"future feature annotations is not defined",
             r"'(?:type|ABCMeta)' object is not subscriptable",
             r"unsupported operand type\(s\) for \|: '(?:type|NoneType|_GenericAlias|ABCMeta)'",

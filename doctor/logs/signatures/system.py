@@ -81,6 +81,7 @@ SIGNATURES = (
         category="other",
         confidence="likely",
         needles=(
+            "assertion ",
             "illegal memory access",
             "device-side assert",
             "misaligned address",
@@ -90,6 +91,7 @@ SIGNATURES = (
             "cublas_status_execution_failed",
         ),
         patterns=(
+            r"\.cu:\d+: .*Assertion .{1,120} failed",
             r"illegal memory access",
             r"device-side assert triggered",
             r"misaligned address",

@@ -234,6 +234,18 @@ SIGNATURES = (
         sample="RuntimeError: FlashAttention is only supported on CUDA 11.7 and above.  Note: make sure nvcc has a supported version",
     ),
     Signature(
+        name="nvcc-too-old-for-standard",
+        category="toolkit-torch-mismatch",
+        rank=ROOT,
+        needles=("is not defined for option 'std'",),
+        patterns=(r"Value '(?P<standard>[\w+]+)' is not defined for option 'std'",),
+        saw="this nvcc is too old to know {standard}, which PyTorch's headers need: it is of another CUDA than PyTorch",
+        fix=(
+            "ls -d /usr/local/cuda-*; export CUDA_HOME=/usr/local/cuda-X.Y PATH=$CUDA_HOME/bin:$PATH # X.Y as in torch.version.cuda",
+        ),
+        sample="nvcc fatal   : Value 'c++14' is not defined for option 'std'",
+    ),
+    Signature(
         name="toolkit-parts-mixed",
         category="toolkit-torch-mismatch",
         needles=(

@@ -2,7 +2,7 @@
 
 from doctor.logs.signature import MISSING_HEADER, ROOT, SYMPTOM, Signature
 
-DOCKER_BUILD = r"^#?\d+ \d+\.\d+ |^\d+\.\d{3} {2,}|failed to solve|^Step \d+/\d+ :|ERROR \[|^The command '/bin/sh -c|did not complete successfully"
+DOCKER_BUILD = r"^#?\d+ \d+\.\d+ |^\d+\.\d{3} |failed to solve|^Step \d+/\d+ :|ERROR \[|^The command '/bin/sh -c|did not complete successfully"
 REPLACE = "./bevready repro … installs a pinned CUDA build into .venv; elsewhere: pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu128"
 
 SIGNATURES = (
@@ -62,6 +62,20 @@ SIGNATURES = (
             'to build without a GPU: export TORCH_CUDA_ARCH_LIST="8.6" FORCE_CUDA=1',
         ),
         sample="No CUDA runtime is found, using CUDA_HOME='/usr/local/cuda-11.3'\nIndexError: list index out of range",
+    ),
+    Signature(
+        name="cpu-package-of-torch",
+        category="torch-cpu-only-build",
+        confidence="likely",
+        needles=("_cpu", "pytorch-cpu", "cpuonly", "torch-cpu"),
+        patterns=(r"py3\.?\d+_cpu_\d", r"pytorch-cpu\b", r"\bcpuonly\b"),
+        also=r"is_available|AssertionError|False|not compiled with CUDA|No CUDA",
+        saw="conda (or pip) chose a CPU package of PyTorch: none was built for the CUDA that was asked for",
+        fix=(
+            REPLACE,
+            "ask for a cudatoolkit that this PyTorch was built with: the list is on pytorch.org, previous versions",
+        ),
+        sample="torch.cuda.is_available=False\npytorch=1.9.0=py3.8_cpu_0",
     ),
     Signature(
         name="cuda-checkpoint-on-cpu",

@@ -8,6 +8,8 @@ SIGNATURES = (
         category="loss-nan-or-not-converging",
         rank=ROOT,
         needles=(
+            "grad_norm: ",
+            "loss_",
             "infinite or nan",
             "contain inf/nan",
             "loss: ",
@@ -18,6 +20,8 @@ SIGNATURES = (
             "loss is inf",
         ),
         patterns=(
+            r"grad_norm: \d{7,}",
+            r"\bloss_\w+: \d{6,}",
             r"infinite or NaN",
             r"contain Inf/NaN",
             r"\bloss: \d{7,}",
@@ -69,7 +73,7 @@ SIGNATURES = (
         needles=("mean_ap", "map:", "object class", "average precision"),
         patterns=(
             r"^\W*(?:pts_bbox_NuScenes/)?m(?:ean_)?AP\W{1,6}0\.0{2,}\d*\b",
-            r"Average Precision .*area=\s*all .*= (?:0\.000|-1\.000)",
+            r"Average Precision .*area=\s*all .*= 0\.000",
             r"^Object Class\s+AP",
         ),
         also=r"m(?:ean_)?AP\W{1,6}0\.0{2,}|area=\s*all .*= 0\.000|^car\s+0\.0",

@@ -6,6 +6,16 @@ WINDOWS_DRIVER = r"WDDM|Driver Version\s*:\s*(?:45[1-46-9]|46[1-46-9]|47[1-46-9]
 
 SIGNATURES = (
     Signature(
+        name="wsl-without-adapter",
+        category="wsl",
+        rank=ROOT,
+        needles=("wsl environment detected but no adapters",),
+        patterns=(r"WSL environment detected but no adapters",),
+        saw="Windows shows no GPU to WSL: WSL 1, an old Windows driver or kernel, or a GPU in TCC mode",
+        fix=("wsl --update; wsl --shutdown; nvidia-smi # in PowerShell; wsl -l -v has to say version 2",),
+        sample="nvidia-container-cli: initialization error: WSL environment detected but no adapters were found: unknown",
+    ),
+    Signature(
         name="wsl-1",
         category="wsl",
         rank=ROOT,
