@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -155,7 +156,7 @@ def spoilt_recordings(draw: st.DrawFn) -> dict[str, Any]:
         while isinstance(place, (dict, list)) and place:
             key = draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
             if not isinstance(place[key], (dict, list)) or not place[key] or draw(st.booleans()):
-                place[key] = draw(HOSTILE) if key != "schema_version" else place[key]
+                place[key] = copy.deepcopy(draw(HOSTILE)) if key != "schema_version" else place[key]
                 break
             place = place[key]
     return document
