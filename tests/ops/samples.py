@@ -1,4 +1,4 @@
-"""Calls of the three operators to test with: inputs in float64, the operator, its slow twin, and how far apart they are.
+"""Calls of the three operators to test with: inputs in float64, doors, slow twins, and how far apart they are.
 
 Every call is written as (name of the operator, its tensors by name): the doors take them in the order of the schema.
 """
@@ -46,12 +46,21 @@ needs_extension = pytest.mark.skipif(
 
 
 def made(
-    operator: str, *, B: int = 2, Q: int = 11, M: int = 2, E: int = 8, P: int = 4, columns: int = 2, seed: int = 0
+    operator: str,
+    *,
+    items: int = 2,
+    queries: int = 11,
+    heads: int = 2,
+    channels: int = 8,
+    points: int = 4,
+    columns: int = 2,
+    seed: int = 0,
 ) -> Inputs:
     """Return float64 inputs of an operator over `LEVELS`: some points outside; three cameras, of which few see much.
 
     Coordinates are numbers of float32, so that no test measures their rounding.
     """
+    B, Q, M, E, P = items, queries, heads, channels, points
     random = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -120,7 +129,7 @@ def error(seen: Tensor, truth: Tensor) -> float:
 
 
 def loops(value: Tensor, levels: tuple[tuple[int, int], ...], x: float, y: float) -> Tensor:
-    """Return what one point (x, y) of weight 1 reads of a value [S, E] in each level, [L, E]: bilinear, zero outside."""
+    """Return what a point (x, y) of weight 1 reads of a value [S, E] in each level, [L, E]: bilinear, zero outside."""
     out, first = [], 0
     for height, width in levels:
         column, row = x * width - 0.5, y * height - 0.5

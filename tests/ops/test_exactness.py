@@ -30,14 +30,14 @@ from tests.ops.samples import (
 
 FORWARD, BACKWARD = 5e-6, 2e-5
 SHAPES = [
-    {"E": 32, "M": 8, "B": 1, "P": 8},
-    {"E": 32, "columns": 4},
-    {"E": 21, "P": 6},
-    {"E": 64, "columns": 4, "P": 2},
-    {"E": 256, "M": 1, "P": 2},
-    {"E": 1, "M": 1, "P": 2},
-    {"E": 16, "M": 3, "Q": 1},
-    {"E": 4, "M": 16, "B": 3},
+    {"channels": 32, "heads": 8, "items": 1, "points": 8},
+    {"channels": 32, "columns": 4},
+    {"channels": 21, "points": 6},
+    {"channels": 64, "columns": 4, "points": 2},
+    {"channels": 256, "heads": 1, "points": 2},
+    {"channels": 1, "heads": 1, "points": 2},
+    {"channels": 16, "heads": 3, "queries": 1},
+    {"channels": 4, "heads": 16, "items": 3},
 ]
 
 
@@ -57,7 +57,7 @@ def test_float32_is_within_the_errors_that_are_promised(operator: str, shape: di
 @needs_extension
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_float32_is_no_worse_than_the_slow_twin(operator: str) -> None:
-    given = made(operator, E=32, M=8, B=1, Q=200)
+    given = made(operator, channels=32, heads=8, items=1, queries=200)
     given = {name: tensor.float().double() if name != "visible" else tensor for name, tensor in given.items()}
     truth = everything(TWINS, operator, stored(given, torch.float64))
     seen = everything(OURS, operator, stored(given, torch.float32))
@@ -68,7 +68,7 @@ def test_float32_is_no_worse_than_the_slow_twin(operator: str) -> None:
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_float64_is_the_slow_twin(operator: str) -> None:
-    given = made(operator, E=5)
+    given = made(operator, channels=5)
     truth = everything(TWINS, operator, stored(given, torch.float64))
     seen = everything(OURS, operator, stored(given, torch.float64))
     for name in truth:
@@ -78,7 +78,7 @@ def test_float64_is_the_slow_twin(operator: str) -> None:
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_storage_in_16_bits_costs_no_more_than_rounding_in_and_out_once(operator: str, dtype: torch.dtype) -> None:
-    given = made(operator, E=32, Q=40)
+    given = made(operator, channels=32, queries=40)
     truth = everything(TWINS, operator, stored(given, torch.float64))
     rounded = {
         name: tensor if name in {*COORDINATES, "visible"} else tensor.to(dtype).double()
@@ -107,7 +107,7 @@ PLACES = [0.0, 1.0, 0.5, 1.5 / 9, 2 / 9, 1 - 0.5 / 7, -0.5 / 9, 1 + 0.5 / 9, -0.
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_points_on_centres_borders_edges_and_outside_read_what_the_definition_says(dtype: torch.dtype) -> None:
-    value = made("ms_deform_attn", B=1, M=1, E=32)["value"]
+    value = made("ms_deform_attn", items=1, heads=1, channels=32)["value"]
     places = torch.tensor(list(itertools.product(PLACES, PLACES)), dtype=dtype)
     locations = places.view(1, -1, 1, 1, 1, 2).expand(-1, -1, -1, L, -1, -1)
     for level in range(L):
@@ -136,7 +136,7 @@ def test_logits_far_apart_neither_overflow_nor_leave_the_softmax() -> None:
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_strides_do_not_matter(operator: str) -> None:
-    given = made(operator, E=32)
+    given = made(operator, channels=32)
     turned = {name: tensor.transpose(0, -1).contiguous().transpose(0, -1) for name, tensor in given.items()}
     assert not turned["value"].is_contiguous()
     straight, crooked = attend(OURS, operator, given), attend(OURS, operator, turned)
@@ -144,11 +144,11 @@ def test_strides_do_not_matter(operator: str) -> None:
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-@pytest.mark.parametrize(("B", "Q"), [(0, 3), (2, 0), (0, 0)])
-def test_nothing_asked_is_nothing_seen(operator: str, B: int, Q: int) -> None:
-    given = stored(made(operator, B=B, Q=Q), torch.float32)
+@pytest.mark.parametrize(("items", "queries"), [(0, 3), (2, 0), (0, 0)])
+def test_nothing_asked_is_nothing_seen(operator: str, items: int, queries: int) -> None:
+    given = stored(made(operator, items=items, queries=queries), torch.float32)
     seen = everything(OURS, operator, given)
-    assert seen["output"].shape == (B, Q, 16)
+    assert seen["output"].shape == (items, queries, 16)
     for name in set(seen) - {"output"}:
         assert seen[name].shape == given[name].shape
         assert not seen[name].any()
