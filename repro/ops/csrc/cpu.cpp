@@ -102,6 +102,7 @@ struct Tables {
     }
     for (int64_t k = 0; k < s.L * s.P; ++k)
       anchor.push_back(static_cast<int32_t>(s.D ? k % s.P % s.D : k / s.P));
+    for (auto* table : {&width, &height, &start}) table->resize(table->size() + 16);  // kernels read whole vectors
   }
   std::vector<int32_t> width, height, start, anchor;
 };
