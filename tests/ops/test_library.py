@@ -125,7 +125,9 @@ def test_the_operators_say_what_they_saw_and_expected(
 
 @needs_extension
 def test_the_operators_refuse_other_dtypes_and_devices() -> None:
-    assert "locations are Double; expected Float" in wrong("ms_deform_attn", locations=torch.zeros(2, 11, 2, 3, 4, 2).double())
+    assert "locations are Double; expected Float" in wrong(
+        "ms_deform_attn", locations=torch.zeros(2, 11, 2, 3, 4, 2).double()
+    )
     assert "value is Int; expected float32, float64, float16 or bfloat16" in wrong(
         "ms_deform_attn", value=torch.zeros(2, 86, 2, 8, dtype=torch.int32)
     )
