@@ -107,7 +107,9 @@ def gradients(output: Tensor, given: Inputs, noise: Tensor | None = None) -> dic
     if noise is None:
         noise = noise_like(output)
     wanted = {name: tensor for name, tensor in given.items() if tensor.requires_grad}
-    found = torch.autograd.grad(output, list(wanted.values()), noise.to(output.dtype))
+    if not output.requires_grad:  # the twin of cameras that see nothing
+        return {name: torch.zeros_like(tensor) for name, tensor in wanted.items()}
+    found = torch.autograd.grad(output, list(wanted.values()), noise.to(output.dtype), materialize_grads=True)
     return dict(zip(wanted, found, strict=True))
 
 
