@@ -154,6 +154,7 @@ def test_nothing_asked_is_nothing_seen(operator: str, items: int, queries: int) 
         assert not seen[name].any()
 
 
+@needs_extension  # grid_sample takes no empty map
 def test_maps_without_a_pixel_read_zero() -> None:
     empty = torch.zeros(1, 0, 2, 4)
     seen = ms_deform_attn(empty, [(0, 3)], torch.rand(1, 2, 2, 1, 3, 2), torch.rand(1, 2, 2, 1, 3))
