@@ -52,6 +52,24 @@ def check_devices(value: Tensor, others: Mapping[str, Tensor]) -> None:
             raise ValueError(f"devices differ: value on {value.device}, {name} on {tensor.device}")
 
 
+def check_numbers(name: str, tensor: Tensor, read: Tensor | None = None) -> None:
+    """Refuse NaN as the extension does on the CPU; elsewhere, and while compiling, looking would stop the device.
+
+    `read`, if given, says which entries of the leading dimensions are used at all.
+    """
+    if tensor.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    bad = tensor.isnan()
+    if read is not None:
+        bad &= read.view(*read.shape, *[1] * (bad.ndim - read.ndim))
+    if bad.any():
+        where = bad.nonzero()
+        raise ValueError(
+            f"{name} are NaN at {where[0].tolist()} ({len(where)} of {tensor.numel()} numbers); "
+            "expected numbers, 0 to 1 being inside the image"
+        )
+
+
 def shape_of(tensor: Tensor) -> list[int]:
     """Return a shape as messages write it."""
     return list(tensor.shape)

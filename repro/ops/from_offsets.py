@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from repro.ops import library
-from repro.ops.checks import check_devices, check_dtypes, check_levels, check_shape, shape_of
+from repro.ops.checks import check_devices, check_dtypes, check_levels, check_numbers, check_shape, shape_of
 from repro.ops.reference import ms_deform_attn_from_offsets_reference
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ def ms_deform_attn_from_offsets(
 ) -> Tensor:
     """Attend to P points a query, head and level around the references; shapes as in `reference.py`.
 
-    Returns [B, Q, M·E]. Raises ValueError when shapes, dtypes or devices do not fit together.
+    Returns [B, Q, M·E]. Raises ValueError when shapes, dtypes or devices do not fit together, and on the
+    CPU for references or offsets that are NaN.
     """
     _check(value, level_sizes, references, offsets, logits)
     return _run(value, level_sizes, references, offsets, logits)
@@ -31,6 +32,8 @@ def _run(
     """Run what `IMPLEMENTATION` names: the one place where a built extension takes over."""
     if library.serves(value):
         return library.ms_deform_attn_from_offsets(value, level_sizes, references, offsets, logits)
+    check_numbers("references", references)
+    check_numbers("offsets", offsets)
     return ms_deform_attn_from_offsets_reference(value, level_sizes, references, offsets, logits)
 
 

@@ -86,7 +86,8 @@ def _load() -> tuple[str, frozenset[str]]:
     if file is None:
         return REFERENCE, frozenset()
     try:
-        torch.ops.load_library(str(file))
+        operators: Any = torch.ops  # untyped
+        operators.load_library(str(file))
     except OSError as error:
         if asked:
             raise RuntimeError(f"BEVREADY_EXTENSION is {asked}, which does not load: {error}") from error
@@ -126,7 +127,11 @@ def _register(name: str) -> None:
         into.insert(1, None)  # level_sizes
         return tuple(one if wanted else None for one, wanted in zip(into, ctx.needs_input_grad, strict=True))
 
+    def refuse(ctx: Any, *grads: Tensor) -> tuple[None, ...]:  # noqa: ARG001 — autograd's signature
+        raise RuntimeError(f"{name} has no second derivative: detach its gradient, or use its twin in reference.py")
+
     torch.library.register_autograd(f"bevready::{name}", gradients, setup_context=_save)
+    torch.library.register_autograd(f"bevready::{name}_backward", refuse)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 — torch passes three

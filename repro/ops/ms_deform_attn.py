@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from repro.ops import library
+from repro.ops.checks import check_numbers
 from repro.ops.reference import ms_deform_attn_reference
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def ms_deform_attn(value: Tensor, level_sizes: Sequence[tuple[int, int]], locati
     _check(value, level_sizes, locations, weights)
     if library.serves(value):
         return library.ms_deform_attn(value, level_sizes, locations, weights)
-    _check_numbers(locations)
+    check_numbers("locations", locations)
     wide = locations.dtype
     return ms_deform_attn_reference(value.to(wide), level_sizes, locations, weights.to(wide)).to(value.dtype)
 
@@ -62,17 +63,6 @@ def _check(value: Tensor, level_sizes: Sequence[tuple[int, int]], locations: Ten
         raise ValueError(
             f"devices differ: value on {value.device}, locations on {locations.device}, weights on {weights.device}"
         )
-
-
-def _check_numbers(locations: Tensor) -> None:
-    """Refuse NaN as the extension does on the CPU; elsewhere, and while compiling, looking would stop the device."""
-    if locations.device.type != "cpu" or torch.compiler.is_compiling() or not locations.isnan().any():
-        return
-    where = locations.isnan().nonzero()
-    raise ValueError(
-        f"locations are NaN at {where[0].tolist()} ({len(where)} of {locations.numel()} numbers); "
-        "expected numbers, 0 to 1 being inside the image"
-    )
 
 
 def _shape(tensor: Tensor) -> list[int]:

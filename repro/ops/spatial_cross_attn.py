@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from repro.ops import library
-from repro.ops.checks import check_devices, check_dtypes, check_levels, check_shape, shape_of
+from repro.ops.checks import check_devices, check_dtypes, check_levels, check_numbers, check_shape, shape_of
 from repro.ops.reference import spatial_cross_attention_reference
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def spatial_cross_attn(
 ) -> Tensor:
     """Return the mean over the cameras that see a query of what it sees there; shapes as in `reference.py`.
 
-    Returns [B, Q, M·E]. Raises ValueError when shapes, dtypes or devices do not fit together.
+    Returns [B, Q, M·E]. Raises ValueError when shapes, dtypes or devices do not fit together, and on the
+    CPU for references or offsets that are NaN where a camera sees the query.
     """
     _check(value, level_sizes, references, visible, offsets, logits)
     return _run(value, level_sizes, references, visible, offsets, logits)
@@ -43,6 +44,9 @@ def _run(
     """Run what `IMPLEMENTATION` names: the one place where a built extension takes over."""
     if library.serves(value):
         return library.spatial_cross_attn(value, level_sizes, references, visible, offsets, logits)
+    hit = visible.any(-1)
+    check_numbers("references", references, hit)
+    check_numbers("offsets", offsets, hit.any(0))
     return spatial_cross_attention_reference(value, level_sizes, references, visible, offsets, logits)
 
 

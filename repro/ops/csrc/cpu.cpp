@@ -102,6 +102,7 @@ struct Tables {
     }
     for (int64_t k = 0; k < s.L * s.P; ++k)
       anchor.push_back(static_cast<int32_t>(s.D ? k % s.P % s.D : k / s.P));
+    for (auto* table : {&width, &height, &start}) table->resize(table->size() + 16);  // kernels read whole vectors
   }
   std::vector<int32_t> width, height, start, anchor;
 };
@@ -144,19 +145,25 @@ Call<T> call_of(const Inputs& in, const Tables& tables) {
   return c;
 }
 
-// Say where the first NaN is; the kernels only know that there was one.
+// Say where the first NaN is that was read; the kernels only know that there was one.
 void refuse_nan(const Inputs& in) {
-  const auto look = [](const Tensor& tensor, const char* name) {
+  const auto look = [](const Tensor& tensor, const char* name, const Tensor& read) {
     if (!tensor.defined()) return;
-    const Tensor where = at::nonzero(at::isnan(tensor));
+    Tensor bad = at::isnan(tensor);
+    if (read.defined()) {  // [N, B, Q] of references, [B, Q] of offsets
+      std::vector<int64_t> shape = read.sizes().vec();
+      shape.resize(bad.dim(), 1);
+      bad = bad.logical_and(read.view(shape));
+    }
+    const Tensor where = at::nonzero(bad);
     if (where.size(0) == 0) return;
     std::vector<int64_t> at(where.size(1));
     for (int64_t i = 0; i < where.size(1); ++i) at[i] = where[0][i].item<int64_t>();
     TORCH_CHECK_VALUE(false, name, " are NaN at ", IntArrayRef(at), " (", where.size(0), " of ", tensor.numel(),
                 " numbers); expected numbers, 0 to 1 being inside the image");
   };
-  look(in.references, "references");
-  look(in.pairs, in.sizes.R ? "offsets" : "locations");
+  look(in.references, "references", in.hit);
+  look(in.pairs, in.sizes.R ? "offsets" : "locations", in.hit.defined() ? in.hit.any(0) : in.hit);
   TORCH_CHECK_VALUE(false, "a sampling location is NaN: an infinite offset met a reference of no extent; expected numbers");
 }
 
