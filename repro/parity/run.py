@@ -46,6 +46,8 @@ SET_CASES: dict[str, Callable[[str, GoldenSet], CaseResult]] = {
     "gt": data_cases.ground_truth_case,
     "format": data_cases.formatting,
     "tiny_forward": forward_case.forward,
+    "small_forward": forward_case.forward,
+    "base_forward": forward_case.forward,
     "tiny_train": train_case.train,
 }
 
