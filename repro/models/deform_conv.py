@@ -39,8 +39,8 @@ def deform_conv(
 
     x [I, C, H, W]; offsets [I, G·18, h, w] in pixels, (y, x) a tap, taps row-major, G groups of channels one after
     the other; mask [I, G·9, h, w]; weight [O, C, 3, 3].
-    On the CPU the taps are sampled by the deformable attention, a head a group: it reads the channels of a pixel side by
-    side, where torchvision's operator gathers them one by one.
+    On the CPU the taps are sampled by the deformable attention, a head a group: it reads the channels of a pixel
+    side by side, where torchvision's operator gathers them one by one.
     """
     if x.device.type != "cpu":
         seen: Tensor = deform_conv2d(x, offsets, weight, stride=stride, padding=dilation, dilation=dilation, mask=mask)
@@ -65,7 +65,7 @@ def _sampled(x: Tensor, offsets: Tensor, mask: Tensor, weight: Tensor, stride: i
     where = _locations(offsets, size, stride=stride, dilation=dilation)  # [I, h, w, 9, G, 2]
     where = where.repeat_interleave(split, 4).view(images, -1, heads, 1, 1, 2)
     trust = mask.view(images, groups, TAPS**2, rows, columns).permute(0, 3, 4, 2, 1)  # [I, h, w, 9, G]
-    trust = trust.repeat_interleave(split, 4).reshape(images, -1, heads, 1, 1)
+    trust = trust.repeat_interleave(split, 4).reshape(images, -1, heads, 1, 1).to(value.dtype)
     taps = ms_deform_attn(value, [size], where, trust)  # [I, h·w·9, C]
     kernel = weight.permute(2, 3, 1, 0).reshape(TAPS**2 * channels, -1)  # [9·C, O]
     mixed = taps.reshape(images, rows * columns, -1) @ kernel
