@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 FEATURES = Tolerance(of_max=1e-5)
 BEV = Tolerance(absolute=5e-5)
 SMALL = Tolerance(absolute=1e-5)
-FIRST_LAYER = Tolerance(absolute=1e-4)
 SCORES = Tolerance(absolute=1e-4)
 # where in an image a BEV cell lands: far outside it is unbounded (points behind a camera), so mostly relative
 IMAGE_POINTS = Tolerance(relative=1e-5, absolute=1e-5)
@@ -41,41 +40,39 @@ MOTION = Tolerance(absolute=1e-9)
 NEAR_TIES = 6  # labels of the 300 best that may swap with a neighbour of the same score
 
 
+# Refinement feeds each decoder layer's error back about threefold (golden README): the first layers are judged by their
+# worst element, the last ones by their 99th percentile and by how many queries leave the limit altogether.
+LAYERS = (Tolerance(absolute=1e-4), Tolerance(absolute=5e-4), Tolerance(absolute=2e-3))
+LAYERS_M = (Tolerance(absolute=1e-3), Tolerance(absolute=3e-3), Tolerance(absolute=1e-2))
+HOPELESS = 50  # limits away is no query that amplifies rounding
+UNSTABLE = 4  # of 900 queries; with base weights of set A one amplifies rounding 3000-fold over six layers
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the refinement of six decoder layers leaves of the float noise, by size of the model."""
+    """How far a query may be off after six refining decoder layers, and the 99th percentile of all, by model size."""
 
-    logits: Tolerance
-    boxes_m: Tolerance
-    references: Tolerance
-    states: Tolerance
-    nearest_m: float
+    logits: float
+    boxes_m: float
+    references: float
+    states: float
+    p99: float
+    references_p99: float = 1e-5
+    scores: Tolerance = SCORES
 
 
 LIMITS = {
-    "tiny": Limits(
-        logits=Tolerance(absolute=2e-3, p99=2e-4),
-        boxes_m=Tolerance(absolute=1e-2, p99=1e-3),
-        references=Tolerance(absolute=1e-4, p99=1e-5),
-        states=Tolerance(absolute=1e-3, p99=2e-4),
-        nearest_m=0.02,
-    ),
+    "tiny": Limits(logits=2e-3, boxes_m=1e-2, references=1e-4, states=1e-3, p99=2e-4),
     "small": Limits(
-        logits=Tolerance(absolute=5e-3, p99=1e-3),
-        boxes_m=Tolerance(absolute=2e-2, p99=1e-3),
-        references=Tolerance(absolute=2e-4, p99=1e-5),
-        states=Tolerance(absolute=5e-3, p99=1e-3),
-        nearest_m=0.04,
+        logits=5e-3, boxes_m=2e-2, references=2e-4, states=5e-3, p99=1e-3, scores=Tolerance(absolute=1e-3, p99=1e-4)
     ),
     "base": Limits(
-        logits=Tolerance(absolute=2e-2, p99=1e-3),
-        boxes_m=Tolerance(absolute=4e-2, p99=1e-3),
-        references=Tolerance(absolute=4e-4, p99=1e-5),
-        states=Tolerance(absolute=2e-2, p99=1e-3),
-        nearest_m=0.08,
+        logits=2e-2, boxes_m=4e-2, references=4e-4, states=2e-2, p99=1e-3, scores=Tolerance(absolute=2e-3, p99=2e-4)
     ),
 }
-LOGITS, BOXES_M = LIMITS["tiny"].logits, LIMITS["tiny"].boxes_m
+LOGITS = Tolerance(absolute=LIMITS["tiny"].logits, p99=LIMITS["tiny"].p99)
+BOXES_M = Tolerance(absolute=LIMITS["tiny"].boxes_m, p99=1e-3)
+BOXES_P99_M = 1e-3
 
 
 @torch.inference_mode()
@@ -175,18 +172,33 @@ def _bev(prediction: Prediction, seen: Seen, prefix: str, arrays: Arrays, facts:
 
 
 def _decoder(prediction: Prediction, seen: Seen, prefix: str, arrays: Arrays, limits: Limits) -> list[Check]:
-    logits, states = prediction.cls_logits[:, 0], seen.states[:, 0]
-    golden = arrays[f"{prefix}all_cls_scores"]
+    states = seen.states[:, 0]
     kept = -(-states.shape[1] // arrays[f"{prefix}hs.sub"].shape[1])
+    golden = {name: arrays.tensor(f"{prefix}{name}") for name in ("all_cls_scores", "all_bbox_preds")}
+    logits, codes = prediction.cls_logits[:, 0], prediction.box_codes[:, 0]
+    checks = [compare(f"{prefix}init_reference", prediction.references[0, 0], arrays[f"{prefix}init_reference"], SMALL)]
+    for layer, (plain, metres) in enumerate(zip(LAYERS, LAYERS_M, strict=True)):
+        checks += [
+            compare(f"{prefix}cls_scores, layer {layer}", logits[layer], golden["all_cls_scores"][layer], plain),
+            compare(f"{prefix}bbox_preds, layer {layer}", codes[layer], golden["all_bbox_preds"][layer], metres),
+        ]
+    references = arrays.tensor(f"{prefix}inter_references")
+    for what, ours, theirs, limit, p99 in (
+        ("references", prediction.references[1:, 0], references, limits.references, limits.references_p99),
+        ("decoder states", states[:, ::kept], arrays.tensor(f"{prefix}hs.sub"), limits.states, limits.p99),
+        ("cls_scores", logits, golden["all_cls_scores"], limits.logits, limits.p99),
+        ("bbox_preds", codes, golden["all_bbox_preds"], limits.boxes_m, BOXES_P99_M),
+    ):
+        checks += mostly(f"{prefix}{what}", ours, theirs, limit, p99)
+    return checks
+
+
+def mostly(what: str, ours: Tensor, golden: Tensor, limit: float, p99: float) -> list[Check]:
+    """Compare [layers, K, …]: the 99th percentile of all errors, and how many of the K queries leave the limit."""
+    off = ~((ours - golden).abs().amax((0, -1)) <= limit)  # NaN is off
     return [
-        compare(f"{prefix}init_reference", prediction.references[0, 0], arrays[f"{prefix}init_reference"], SMALL),
-        compare(
-            f"{prefix}references", prediction.references[1:, 0], arrays[f"{prefix}inter_references"], limits.references
-        ),
-        compare(f"{prefix}decoder states", states[:, ::kept], arrays[f"{prefix}hs.sub"], limits.states),
-        compare(f"{prefix}cls_scores of the first layer", logits[0], golden[0], FIRST_LAYER),
-        compare(f"{prefix}cls_scores", logits, golden, limits.logits),
-        compare(f"{prefix}bbox_preds", prediction.box_codes[:, 0], arrays[f"{prefix}all_bbox_preds"], limits.boxes_m),
+        compare(what, ours, golden, Tolerance(absolute=HOPELESS * limit, p99=p99)),
+        count_different(f"{what}, queries off by more than {limit:g}", off, torch.zeros_like(off), allowed=UNSTABLE),
     ]
 
 
@@ -199,9 +211,9 @@ def _boxes(prediction: Prediction, prefix: str, arrays: Arrays, recipe: Recipe, 
     labels: NDArray[Any] = arrays[f"{prefix}labels_3d"]
     ours, theirs = found.labels.sort().values, torch.from_numpy(labels).sort().values
     nearest = torch.cdist(golden[:, :8].double(), found.boxes[:, :8].double()).min(1).values
-    far = f"{prefix}boxes_3d farther than {limits.nearest_m * 100:g} cm"
+    far = f"{prefix}boxes_3d farther than {2 * limits.boxes_m * 100:g} cm"
     return [
-        compare(f"{prefix}scores_3d", found.scores, arrays[f"{prefix}scores_3d"], SCORES),
+        compare(f"{prefix}scores_3d", found.scores, arrays[f"{prefix}scores_3d"], limits.scores),
         count_different(f"{prefix}labels_3d", ours, theirs, allowed=NEAR_TIES),
-        count_different(far, nearest > limits.nearest_m, nearest < 0, allowed=NEAR_TIES),
+        count_different(far, nearest > 2 * limits.boxes_m, nearest < 0, allowed=NEAR_TIES),
     ]
