@@ -11,6 +11,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from typing_extensions import Self
 
 from repro.models.deform_conv import ModulatedDeformConv
+from repro.models.folded import conv_norm, run_block
 
 if TYPE_CHECKING:
     from repro.recipe.schema import Backbone as BackboneSettings
@@ -52,12 +53,12 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return [I, C_stage, H / stride, W / stride] of each chosen stage for images [I, 3, H, W], channels last."""
         x = images.contiguous(memory_format=torch.channels_last)
-        x = self.maxpool(self.bn1(self.conv1(x)).relu())
+        x = self.maxpool(conv_norm(x, self.conv1, self.bn1).relu_())
         maps = []
         for number, stage in enumerate(self.stages):
             for block in stage:
                 saving = self._settings.activation_checkpointing and x.requires_grad
-                x = checkpoint(block, x, use_reentrant=False) if saving else block(x)
+                x = checkpoint(run_block, block, x, use_reentrant=False) if saving else run_block(block, x)
             if number in self._settings.out_stages:
                 maps.append(x)
         return maps

@@ -26,10 +26,13 @@ class ModulatedDeformConv(nn.Module):
         nn.init.zeros_(self.conv_offset.weight)
         nn.init.zeros_(self.conv_offset.bias)  # type: ignore[arg-type] # it has one
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return [I, C, H / stride, W / stride] of x [I, C, H, W]: 18 offset channels (y, x a tap), 9 mask logits."""
+    def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return [I, C, H / stride, W / stride] of x [I, C, H, W]: 18 offset channels (y, x a tap), 9 mask logits.
+
+        `weight` stands in for the module's own, where a norm was folded into it.
+        """
         offsets, mask = self.conv_offset(x).split([18, 9], dim=1)
-        return deform_conv(x, offsets, mask.sigmoid(), self.weight, stride=self.stride)
+        return deform_conv(x, offsets, mask.sigmoid(), self.weight if weight is None else weight, stride=self.stride)
 
 
 def deform_conv(
