@@ -45,7 +45,7 @@ NEAR_TIES = 6  # labels of the 300 best that may swap with a neighbour of the sa
 LAYERS = (Tolerance(absolute=1e-4), Tolerance(absolute=5e-4), Tolerance(absolute=2e-3))
 LAYERS_M = (Tolerance(absolute=1e-3), Tolerance(absolute=3e-3), Tolerance(absolute=1e-2))
 HOPELESS = 50  # limits away is no query that amplifies rounding
-UNSTABLE = 4  # of 900 queries; with base weights of set A one amplifies rounding 3000-fold over six layers
+UNSTABLE = 9  # of 900 queries: BEV noise of 1.5e-6 alone moves two of base's boxes in set A by 4 to 7 cm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,13 @@ LIMITS = {
         logits=5e-3, boxes_m=2e-2, references=2e-4, states=5e-3, p99=1e-3, scores=Tolerance(absolute=1e-3, p99=1e-4)
     ),
     "base": Limits(
-        logits=2e-2, boxes_m=4e-2, references=4e-4, states=2e-2, p99=1e-3, scores=Tolerance(absolute=2e-3, p99=2e-4)
+        logits=2e-2,
+        boxes_m=4e-2,
+        references=4e-4,
+        states=2e-2,
+        p99=1e-3,
+        references_p99=5e-5,
+        scores=Tolerance(absolute=2e-3, p99=1e-3),
     ),
 }
 LOGITS = Tolerance(absolute=LIMITS["tiny"].logits, p99=LIMITS["tiny"].p99)
