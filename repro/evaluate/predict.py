@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from repro.data.dataset import EvalFrames, FrameLoader, collate_frames
 from repro.evaluate.formatting import ResultBox, format_detections
 from repro.models.bevformer.coder import decode
+from repro.models.precision import half_precision
 from repro.progress import progress
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def predict(
         for token, boxes in known.items():
             _append(file, token, boxes)
         for position, frame in zip(order, loader, strict=True):
-            prediction = model(frame.to(device), history if bool(frame.has_history[0]) else None)
+            with half_precision(recipe.train.precision, device):
+                prediction = model(frame.to(device), history if bool(frame.has_history[0]) else None)
             history = prediction.bev
             record = samples[position]
             boxes = format_detections(decode(prediction, recipe.coder)[0], record, recipe.data.classes)

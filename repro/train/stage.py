@@ -18,6 +18,7 @@ from repro.data.records import DataError
 from repro.data.samplers import train_order
 from repro.models.bevformer import BEVFormer, build_bevformer, history_of
 from repro.models.losses import detection_losses
+from repro.models.precision import half_precision
 from repro.models.upstream_names import our_name
 from repro.tensors import Frame, GroundTruth
 from repro.train.log import LOSSES, read_losses
@@ -117,6 +118,15 @@ def adopt(recipe: Recipe, checkpoint: Path) -> Trained:
     )
 
 
+class Example:
+    """What a training step needs, closed to wrappers: mixed precision would cast the projections in it to 16 bits."""
+
+    __slots__ = ("frame", "history", "truth")
+
+    def __init__(self, frame: Frame, history: Tensor | None, truth: tuple[GroundTruth, ...]) -> None:
+        self.frame, self.history, self.truth = frame, history, truth
+
+
 class WithLosses(torch.nn.Module):
     """A model together with its losses, so that what a distributed wrapper sees come out are plain tensors."""
 
@@ -124,9 +134,10 @@ class WithLosses(torch.nn.Module):
         super().__init__()
         self.model, self.recipe = model, recipe
 
-    def forward(self, frame: Frame, history: Tensor | None, truth: tuple[GroundTruth, ...]) -> dict[str, Tensor]:
+    def forward(self, example: Example) -> dict[str, Tensor]:
         """Return the named losses of a frame."""
-        return detection_losses(self.model(frame, history), truth, self.recipe.losses, self.recipe.matcher)
+        prediction = self.model(example.frame, example.history)
+        return detection_losses(prediction, example.truth, self.recipe.losses, self.recipe.matcher)
 
 
 def clip_losses(
@@ -136,8 +147,9 @@ def clip_losses(
 
     `wrapped` is the `WithLosses` of `model`, set up for this machine; `rng` draws the grid mask (spec §C.5).
     """
-    history = history_of(model, clip.frames[:-1])
-    losses: dict[str, Tensor] = wrapped(_masked(clip.frames[-1], recipe, rng), history, clip.truth)
+    with half_precision(recipe.train.precision, str(clip.frames[-1].images.device)):
+        history = history_of(model, clip.frames[:-1])
+    losses: dict[str, Tensor] = wrapped(Example(_masked(clip.frames[-1], recipe, rng), history, clip.truth))
     return losses
 
 
