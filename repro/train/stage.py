@@ -23,7 +23,7 @@ from repro.tensors import Frame, GroundTruth
 from repro.train.log import LOSSES, read_losses
 from repro.train.loop import TrainPlan, train_loop
 from repro.train.optim import build_optimizer, schedule_factor
-from repro.train.pretrained import load_pretrained
+from repro.train.pretrained import load_initial
 from repro.weights import save_checkpoint
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _initialise(model: BEVFormer, recipe: Recipe, start: Path | None, *, smoke: 
         return "random weights", ()
     if smoke:
         return "random weights", (f"--smoke does not fetch the {recipe.model.backbone.pretrained} backbone",)
-    return load_pretrained(model.backbone, recipe.model.backbone), ()
+    return load_initial(model, recipe)
 
 
 def _workers(recipe: Recipe, *, smoke: bool) -> int:
