@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 SAMPLED_BYTES = 1 << 16
-WORDS = ("token", "prev", "next", "scene_token", "scene_name")
+WORDS = ("token", "prev", "next", "scene_token", "scene_name", "lidar_path")
 NUMBERS = ("frame_idx", "timestamp")
 # FrameRecord field → (numpy type, shape of one row; -1 counts boxes)
 ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
@@ -38,11 +38,17 @@ ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "boxes": (np.float64, (-1, 7)),
     "velocities": (np.float64, (-1, 2)),
     "valid": (np.uint8, (-1,)),
+    "lidar_points": (np.int64, (-1,)),
+    "radar_points": (np.int64, (-1,)),
 }
 CAMERA_ARRAYS: dict[str, tuple[int, ...]] = {
     "intrinsic": (3, 3),
     "lidar_from_camera_rotation": (3, 3),
     "lidar_from_camera_translation": (3,),
+    "ego_from_camera_translation": (3,),
+    "ego_from_camera_rotation": (4,),
+    "global_from_ego_translation": (3,),
+    "global_from_ego_rotation": (4,),
 }
 
 
@@ -115,7 +121,7 @@ class NuScenesIndex:
         return np.array(self.table[name][index].values.to_numpy(zero_copy_only=False), kind)
 
     def _cameras(self, index: int) -> tuple[CameraRecord, ...]:
-        paths, stamps = self.table["camera_path"][index].as_py(), self.table["camera_timestamp"][index].as_py()
+        tokens, paths, stamps = (self.table[f"camera_{key}"][index].as_py() for key in ("token", "path", "timestamp"))
         matrices = {
             name: self._array(f"camera_{name}", index, np.float64).reshape(-1, *shape)
             for name, shape in CAMERA_ARRAYS.items()
@@ -123,6 +129,7 @@ class NuScenesIndex:
         return tuple(
             CameraRecord(
                 channel=channel,
+                token=tokens[i],
                 path=paths[i],
                 timestamp=stamps[i],
                 **{name: matrix[i] for name, matrix in matrices.items()},
@@ -211,6 +218,7 @@ def write_index(path: Path, records: Sequence[FrameRecord], meta: dict[str, Any]
     for name, (kind, _) in ARRAYS.items():
         rows = [np.asarray(getattr(r, name)).astype(kind).ravel() for r in records]
         columns[name] = pa.array(rows, pa.list_(pa.from_numpy_dtype(np.dtype(kind))))
+    columns["camera_token"] = pa.array([[c.token for c in r.cameras] for r in records], pa.list_(pa.string()))
     columns["camera_path"] = pa.array([[c.path for c in r.cameras] for r in records], pa.list_(pa.string()))
     columns["camera_timestamp"] = pa.array([[c.timestamp for c in r.cameras] for r in records], pa.list_(pa.int64()))
     for name in CAMERA_ARRAYS:

@@ -196,7 +196,7 @@ def _record(
     lidar = tables.get("sample_data", sample["data"]["LIDAR_TOP"])
     sensor = tables.get("calibrated_sensor", lidar["calibrated_sensor_token"])
     ego = tables.get("ego_pose", lidar["ego_pose_token"])
-    boxes, velocities, names, valid = _annotations(tables, sample, sensor, ego)
+    boxes, velocities, names, points = _annotations(tables, sample, sensor, ego)
     return FrameRecord(
         token=sample["token"],
         prev=sample["prev"],
@@ -214,7 +214,10 @@ def _record(
         boxes=boxes,
         velocities=velocities,
         names=names,
-        valid=valid,
+        valid=points.sum(1) > 0,
+        lidar_path=lidar["filename"],
+        lidar_points=points[:, 0],
+        radar_points=points[:, 1],
     )
 
 
@@ -237,6 +240,11 @@ def _camera(
         intrinsic=np.array(sensor["camera_intrinsic"], float),
         lidar_from_camera_rotation=rotation,
         lidar_from_camera_translation=translation,
+        token=token,
+        ego_from_camera_translation=np.array(sensor["translation"], float),
+        ego_from_camera_rotation=np.array(sensor["rotation"], float),
+        global_from_ego_translation=np.array(ego["translation"], float),
+        global_from_ego_rotation=np.array(ego["rotation"], float),
     )
 
 
@@ -246,10 +254,10 @@ def _pose(row: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float
 
 def _annotations(
     tables: NuScenes, sample: Mapping[str, Any], sensor: Mapping[str, Any], ego: Mapping[str, Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...], NDArray[np.bool_]]:
-    """Return boxes [G, 7], velocities [G, 2], names and valid flags in annotation order, in the LiDAR frame."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]:
+    """Return boxes [G, 7], velocities [G, 2], names, points [G, 2] of LiDAR and radar: LiDAR frame, in their order."""
     lidar_from_global = _pose(sensor)[0].T @ _pose(ego)[0].T
-    rows, velocities, names, valid = [], [], [], []
+    rows, velocities, names, points = [], [], [], []
     for token in sample["anns"]:
         annotation = tables.get("sample_annotation", token)
         box = tables.get_box(token)
@@ -260,10 +268,10 @@ def _annotations(
         rows.append([*box.center, *box.wlh, -yaw - np.pi / 2])
         velocities.append((lidar_from_global @ [*tables.box_velocity(token)[:2], 0.0])[:2])
         names.append(CLASS_OF_CATEGORY.get(annotation["category_name"], annotation["category_name"]))
-        valid.append(annotation["num_lidar_pts"] + annotation["num_radar_pts"] > 0)
+        points.append((annotation["num_lidar_pts"], annotation["num_radar_pts"]))
     return (
         np.array(rows, float).reshape(-1, 7),
         np.array(velocities, float).reshape(-1, 2),
         tuple(names),
-        np.array(valid, bool),
+        np.array(points, np.int64).reshape(-1, 2),
     )
