@@ -210,6 +210,34 @@ def weights_task(
     _leave(main(["weights", "--recipe", recipe, *_words(files, options)]))
 
 
+@task(
+    name="infos",
+    positional=[],
+    help={
+        "export": "write the two info files of --dataroot into this folder",
+        "import": "read and judge this info file",
+        "convert": "turn boxes of mmdet3d 1.0 and later into 0.17's",
+        "data": "nuscenes, nuscenes-mini or synth",
+        "dataroot": "the folder that holds samples/ and v1.0-*/",
+        "json": "print one JSON document and nothing else",
+    },
+)
+def infos_task(
+    _: Context,
+    export: str = "",
+    import_: str = "",
+    convert: bool = False,
+    data: str = "nuscenes",
+    dataroot: str = "data/nuscenes",
+    json: bool = False,
+) -> None:
+    """Write or read upstream's nuscenes_infos_temporal_*.pkl."""
+    from repro.__main__ import main
+
+    files: dict[str, str | bool] = {"--export": export, "--import": import_, "--data": data, "--dataroot": dataroot}
+    _leave(main(["infos", *_words(files, {"--convert": convert, "--json": json})]))
+
+
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
 def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
@@ -256,5 +284,14 @@ def _leave(code: int) -> None:
 
 
 namespace = Collection(
-    doctor_task, explain_task, repro_task, recipes_task, synth_task, weights_task, parity_task, lint_task, test_task
+    doctor_task,
+    explain_task,
+    repro_task,
+    recipes_task,
+    synth_task,
+    weights_task,
+    infos_task,
+    parity_task,
+    lint_task,
+    test_task,
 )

@@ -82,6 +82,17 @@ def _parser() -> argparse.ArgumentParser:
     weights.add_argument("--checkpoint", type=Path, metavar="FILE", help="what --export reads")
     weights.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     weights.set_defaults(command=_weights)
+    infos = commands.add_parser("infos", help="write or read upstream's nuscenes_infos_temporal_*.pkl")
+    way = infos.add_mutually_exclusive_group(required=True)
+    way.add_argument("--export", type=Path, metavar="DIR", help="write the two files of --dataroot into this folder")
+    way.add_argument("--import", type=Path, nargs="+", metavar="FILE", dest="read", help="read and judge these files")
+    infos.add_argument("--convert", action="store_true", help="turn boxes of mmdet3d 1.0 and later into 0.17's")
+    infos.add_argument("--data", choices=DATA, default="nuscenes", help="which data set (default: %(default)s)")
+    infos.add_argument("--dataroot", type=Path, default=Path("data/nuscenes"), help="(default: %(default)s)")
+    infos.add_argument("--cache", type=Path, default=Path("data/cache"), help="where the index lies")
+    infos.add_argument("--prefix", default="./data/nuscenes/", help="stands before each path (default: %(default)s)")
+    infos.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    infos.set_defaults(command=_infos)
     parity = commands.add_parser("parity", help="compare our maths with outputs of the authors' code")
     parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
     parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
@@ -161,6 +172,12 @@ def _weights(words: argparse.Namespace) -> int:
     from repro.released import main as run_weights  # noqa: PLC0415 — as above
 
     return run_weights(words)
+
+
+def _infos(words: argparse.Namespace) -> int:
+    from repro.infos import main as run_infos  # noqa: PLC0415 — as above
+
+    return run_infos(words)
 
 
 def _parity(words: argparse.Namespace) -> int:

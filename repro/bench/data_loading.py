@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     parser.add_argument("--rounds", type=int, default=5, help="how often to time each (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=6, help="clips a timing (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="loading processes (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=0, help="loading processes, 0: this one (default: %(default)s)")
     parser.add_argument("--dataroot", type=Path, help="nuScenes mini to read; default: a synthetic set, made for this")
     words = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

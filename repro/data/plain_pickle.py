@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import struct
+import sys
 from collections import OrderedDict
 from typing import Any, ClassVar
 
@@ -130,6 +132,13 @@ def _encoded(text: object, codec: object = "utf-8") -> bytes:
     return text.encode("latin1")
 
 
+def _from_buffer(data: object, kind: object, shape: object, order: object = "C") -> Array:
+    """Make the array of protocol 5, which hands over its bytes as they lie."""
+    array = Array()
+    array.__setstate__((1, shape, kind, order == "F", bytes(data) if isinstance(data, (bytes, bytearray)) else data))
+    return array
+
+
 STAND_INS: dict[str, Any] = {
     "numpy dtype": Dtype,
     "numpy ndarray": Array,
@@ -137,6 +146,8 @@ STAND_INS: dict[str, Any] = {
     "numpy._core.multiarray _reconstruct": Array,
     "numpy.core.multiarray scalar": _scalar,
     "numpy._core.multiarray scalar": _scalar,
+    "numpy.core.numeric _frombuffer": _from_buffer,
+    "numpy._core.numeric _frombuffer": _from_buffer,
     "collections OrderedDict": OrderedDict,
     "_codecs encode": _encoded,
 }
@@ -147,6 +158,13 @@ class _Plain(pickle._Unpickler):  # noqa: SLF001 — its C twin has no table of 
         getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]  # noqa: SLF001 — as above
         for name in OPCODES
     }
+
+    def load_bytearray8(self: Any) -> None:
+        """Read before making room: the original makes room for any size that a file claims."""
+        (size,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(min(size, sys.maxsize))))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def find_class(self, module: str, name: str) -> Any:
         if f"{module} {name}" not in STAND_INS:
@@ -167,7 +185,7 @@ def read_plain_pickle(data: bytes) -> Any:
         code = error.args[0] if error.args else None
         what = f"the opcode {code}" if isinstance(code, int) else f"a broken reference ({error})"
         raise RefusedError(f"{what}, which plain data does not need") from error
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, AttributeError, struct.error) as error:
         raise RefusedError(f"no whole pickle ({type(error).__name__}: {str(error)[:80]})") from error
     except (OverflowError, MemoryError, RecursionError, UnicodeError, AssertionError) as error:
         raise RefusedError(f"no sound pickle ({type(error).__name__})") from error
