@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from nuscenes.utils.splits import create_splits_scenes
 
 from repro.atomic import digest, replacing
+from repro.data.plain_tables import PlainTables
 from repro.data.records import CameraRecord, DataError, FrameRecord
 from repro.data.tables import TABLES, check_tables, frame_records, open_tables, scenes_without_can_bus
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from nuscenes.nuscenes import NuScenes
 
 FORMAT = 2
 SAMPLED_BYTES = 1 << 16
@@ -191,11 +193,7 @@ def open_nuscenes(
     if path.is_file():
         with suppress(DataError):  # a damaged cache is no reason to stop: it is written anew
             return NuScenesIndex(path)
-    tables = open_tables(dataroot, version)
-    records = []
-    for record in frame_records(tables, dataroot, channels, rates=rates):
-        records.append(record)
-        tell(len(records), len(tables.sample))
+    tables, records = _read(dataroot, version, channels, rates, tell)
     meta = {
         "fingerprint": fingerprint,
         "channels": list(channels),
@@ -208,6 +206,32 @@ def open_nuscenes(
             f"{path}: cannot be written ({error.strerror or error}); free some space or make {cache} writable"
         ) from error
     return NuScenesIndex(path)
+
+
+def _read(
+    dataroot: Path, version: str, channels: Sequence[str], rates: str, tell: Callable[[int, int], None]
+) -> tuple[PlainTables | NuScenes, list[FrameRecord]]:
+    """Return the tables and their records. What the plain reader stumbles over, the devkit judges and names."""
+    try:
+        plain = PlainTables(dataroot, version)
+        return plain, _records(plain, dataroot, channels, rates, tell)
+    except (DataError, OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+        tables = open_tables(dataroot, version)
+        return tables, _records(tables, dataroot, channels, rates, tell)
+
+
+def _records(
+    tables: PlainTables | NuScenes,
+    dataroot: Path,
+    channels: Sequence[str],
+    rates: str,
+    tell: Callable[[int, int], None],
+) -> list[FrameRecord]:
+    records = []
+    for record in frame_records(tables, dataroot, channels, rates=rates):
+        records.append(record)
+        tell(len(records), len(tables.sample))
+    return records
 
 
 def write_index(path: Path, records: Sequence[FrameRecord], meta: dict[str, Any]) -> None:
