@@ -15,6 +15,8 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "doctor.__main__": 6,
     "repro.__main__": 6,
     "repro.run": 5,  # the main job as typed; asks the doctor
+    "repro.released": 5,  # the weights as typed
+    "repro.infos": 5,  # info files as typed
     "repro.pipeline": 5,
     "repro.parity": 5,  # replays whole stages against golden outputs
     "repro.bench": 5,  # times whole stages
@@ -29,6 +31,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.tensors": 2,
     "repro.weights": 2,
     "repro.machine": 2,
+    "repro.fetch": 2,
     "repro.recipe": 1,
     "repro.artifacts": 1,
     "repro.rundir": 1,

@@ -11,8 +11,7 @@ from repro.evaluate.formatting import write_results
 from repro.evaluate.nuscenes import evaluate as score
 from repro.evaluate.predict import predict
 from repro.models.bevformer import build_bevformer
-from repro.models.upstream_names import our_name
-from repro.weights import load_into, read_checkpoint
+from repro.models.checkpoints import load_checkpoint
 
 if TYPE_CHECKING:
     from repro.artifacts import DataReady, Metrics
@@ -39,7 +38,7 @@ def evaluate(
     """
     began = time.monotonic()
     model = build_bevformer(recipe)
-    load_into(model, read_checkpoint(checkpoint), str(checkpoint), our_name=our_name)
+    load_checkpoint(model, recipe, checkpoint)
     frames = min(recipe.smoke.eval_frames, len(samples)) if smoke else len(samples)
     partial = folder / f"partial-{key}.jsonl"
     results = predict(

@@ -17,15 +17,15 @@ from repro.data.dataset import FrameLoader, TrainClips, collate_clips
 from repro.data.records import DataError
 from repro.data.samplers import train_order
 from repro.models.bevformer import BEVFormer, build_bevformer, history_of
+from repro.models.checkpoints import load_checkpoint
 from repro.models.losses import detection_losses
 from repro.models.precision import half_precision
-from repro.models.upstream_names import our_name
 from repro.tensors import Frame, GroundTruth
 from repro.train.log import LOSSES, read_losses
 from repro.train.loop import TrainPlan, train_loop
 from repro.train.optim import build_optimizer, schedule_factor
-from repro.train.pretrained import load_pretrained
-from repro.weights import load_into, read_checkpoint, save_checkpoint
+from repro.train.pretrained import load_initial
+from repro.weights import save_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +102,7 @@ def train(
 
 def adopt(recipe: Recipe, checkpoint: Path) -> Trained:
     """Return a checkpoint from outside as if it had been trained here; it must fit the recipe's model."""
-    fit = load_into(build_bevformer(recipe), read_checkpoint(checkpoint), str(checkpoint), our_name=our_name)
+    fit = load_checkpoint(build_bevformer(recipe), recipe, checkpoint)
     dropped = (f"dropped: {', '.join(fit.dropped)}",) if fit.dropped else ()
     return Trained(
         checkpoint=str(checkpoint.resolve()),
@@ -172,13 +172,13 @@ def _masked(frame: Frame, recipe: Recipe, rng: np.random.RandomState) -> Frame:
 def _initialise(model: BEVFormer, recipe: Recipe, start: Path | None, *, smoke: bool) -> tuple[str, tuple[str, ...]]:
     """Give the model its first weights; return where they came from, and what there is to note."""
     if start is not None:
-        load_into(model, read_checkpoint(start), str(start), our_name=our_name)
+        load_checkpoint(model, recipe, start)
         return start.name, ()
     if recipe.model.backbone.pretrained == "none":
         return "random weights", ()
     if smoke:
         return "random weights", (f"--smoke does not fetch the {recipe.model.backbone.pretrained} backbone",)
-    return load_pretrained(model.backbone, recipe.model.backbone), ()
+    return load_initial(model, recipe)
 
 
 def _workers(recipe: Recipe, *, smoke: bool) -> int:
