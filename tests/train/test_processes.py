@@ -92,7 +92,7 @@ def children_of(pid: int) -> list[int]:
 
 def test_killed_at_random_points_it_ends_with_the_weights_of_a_run_never_killed(tmp_path: Path) -> None:
     finish(*ALONE, PROGRAM, "line", tmp_path / "straight", 0, 0)
-    points = random.Random(5)
+    points = random.Random(5)  # noqa: S311 — where to kill is no secret
     for workers, first, last in ((2, 1, 12), (0, 16, 30)):
         process = start(*ALONE, PROGRAM, "line", tmp_path / "killed", workers, 0.02)
         until_trained(tmp_path / "killed", points.randint(first, last))
