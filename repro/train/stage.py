@@ -20,7 +20,7 @@ from repro.models.losses import detection_losses
 from repro.models.upstream_names import our_name
 from repro.tensors import Frame, GroundTruth
 from repro.train.log import LOSSES, read_losses
-from repro.train.loop import TrainPlan, train_loop
+from repro.train.loop import TrainOutcome, TrainPlan, train_loop
 from repro.train.optim import build_optimizer, schedule_factor
 from repro.train.pretrained import load_pretrained
 from repro.weights import load_into, read_checkpoint, save_checkpoint
@@ -62,12 +62,31 @@ def train(
     # the first process reads the files, DDP hands its weights to the others
     init, notes = from_first(fabric, lambda: _initialise(bare, recipe, start, smoke=smoke))
     model, optimizer = fabric.setup(WithLosses(bare, recipe, fabric), build_optimizer(bare, recipe.optimizer))
-    batch = recipe.train.batch_per_gpu * fabric.world_size
-    per_epoch = -(-len(samples) // batch)
+    plan = plan_of(recipe, len(samples), world=fabric.world_size, smoke=smoke, key=key)
+    outcome = train_loop(
+        fabric,
+        model=model,
+        optimizer=optimizer,
+        plan=plan,
+        lr_factor=lambda it: schedule_factor(recipe.schedule, iteration=it, per_epoch=plan.per_epoch),
+        batches=batches_of(recipe, Path(data.dataroot), samples, fabric, workers=_workers(recipe, smoke=smoke)),
+        losses_of=lambda clip, rng: clip_losses(model, bare, clip.to(str(fabric.device)), recipe, rng),
+        folder=folder,
+    )
+
+    def finished() -> Trained:
+        save_checkpoint(folder / WEIGHTS, bare, about={"recipe": recipe.name, "iterations": str(plan.iterations)})
+        return _trained(recipe, folder, plan, outcome, init=init, notes=notes, world=fabric.world_size)
+
+    return from_first(fabric, finished)
+
+
+def plan_of(recipe: Recipe, samples: int, *, world: int, smoke: bool, key: str) -> TrainPlan:
+    """Return how long `world` processes train on `samples` clips an epoch together (spec §G.5)."""
+    per_epoch = -(-samples // (recipe.train.batch_per_gpu * world))
     whole = per_epoch * recipe.schedule.epochs
-    iterations = min(whole, recipe.smoke.train_iterations) if smoke else whole
-    plan = TrainPlan(
-        iterations=iterations,
+    return TrainPlan(
+        iterations=min(whole, recipe.smoke.train_iterations) if smoke else whole,
         per_epoch=per_epoch,
         clip_norm=recipe.optimizer.clip_norm,
         seed=recipe.train.seed,
@@ -75,27 +94,29 @@ def train(
         save_every_s=SAVE_EVERY_S,
         key=key,
     )
-    outcome = train_loop(
-        fabric,
-        model=model,
-        optimizer=optimizer,
-        plan=plan,
-        lr_factor=lambda iteration: schedule_factor(recipe.schedule, iteration=iteration, per_epoch=per_epoch),
-        batches=batches_of(recipe, Path(data.dataroot), samples, fabric, workers=_workers(recipe, smoke=smoke)),
-        losses_of=lambda clip, rng: clip_losses(model, bare, clip.to(str(fabric.device)), recipe, rng),
-        folder=folder,
-    )
-    about = {"recipe": recipe.name, "iterations": str(iterations)}
-    from_first(fabric, lambda: save_checkpoint(folder / WEIGHTS, bare, about=about))
+
+
+def _trained(
+    recipe: Recipe,
+    folder: Path,
+    plan: TrainPlan,
+    outcome: TrainOutcome,
+    *,
+    init: str,
+    notes: tuple[str, ...],
+    world: int,
+) -> Trained:
+    """Return what the training left in `folder`."""
     losses = [row["loss"] for row in read_losses(folder / LOSSES)]
+    batch = recipe.train.batch_per_gpu * world
     resumed = (f"resumed at iteration {outcome.started_at}",) if outcome.started_at else ()
     return Trained(
         checkpoint=f"{folder.name}/{WEIGHTS}",
         sha256=sha256_of(folder / WEIGHTS),
         init=init,
         epochs=recipe.schedule.epochs,
-        iterations=iterations,
-        iterations_per_epoch=per_epoch,
+        iterations=plan.iterations,
+        iterations_per_epoch=plan.per_epoch,
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
         seconds=round(outcome.seconds, 3),

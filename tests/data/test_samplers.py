@@ -10,9 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.data.samplers import scene_order
+from repro.data.samplers import scene_order, train_order
 from repro.data.samplers import test_order as eval_order
-from repro.data.samplers import train_order
 
 SIZES = st.tuples(st.integers(1, 60), st.integers(1, 4), st.integers(1, 9))  # samples, batch, world
 

@@ -90,7 +90,7 @@ def test_asked_to_stop_it_goes_on_at_the_last_scene_border(small: Path, samples:
     model, partial, asked = build_bevformer(settings), tmp_path / "partial.jsonl", iter([False] * 5 + [True])
     order = list(range(6))
 
-    def go_on(stop: bool) -> dict[str, object]:
+    def go_on(*, stop: bool) -> dict[str, object]:
         return dict(
             predict(
                 model,
