@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from repro.data.samplers import test_order as eval_order
+from repro.data.samplers import train_order
 from repro.launch import place_of
 from repro.recipe import load_recipe
 from repro.tensors import GroundTruth
@@ -84,9 +86,17 @@ def train_line(folder: Path, workers: int, pause: float) -> None:
 
 
 def gradients(folder: Path) -> None:
-    """Leave the gradients of two clips, one a process or both in one, in `gradients-RANKofWORLD.pt`."""
+    """Leave the gradients of two clips, one a process or both in one, in `gradients-RANKofWORLD.pt`.
+
+    In `orders-RANKofWORLD.pt`, which of nine samples this process would train on and evaluate.
+    """
     fabric = here()
     world, rank = fabric.world_size, fabric.global_rank
+    train, test = (
+        train_order(9, epoch=1, seed=0, batch=1, world=world, rank=rank),
+        eval_order(9, world=world, rank=rank),
+    )
+    torch.save({"train": train, "test": test}, folder / f"orders-{rank}of{world}.pt")
     net = tiny_world.model().train()
     model = fabric.setup(WithLosses(net, load_recipe("bevformer_nano"), fabric))
     net.backbone.eval()  # batch norm as in the published sizes: running statistics

@@ -63,6 +63,10 @@ def test_two_clips_in_two_processes_give_the_gradients_of_two_in_one(tmp_path: P
             largest = float(gradient.abs().max())
             assert float((apart[name] - gradient).abs().max()) <= 1e-4 * max(largest, 1e-3), name
     assert sum(float(gradient.abs().sum()) for gradient in together.values()) > 0
+    orders = [torch.load(tmp_path / f"orders-{rank}of2.pt", weights_only=True) for rank in range(2)]
+    for kind in ("train", "test"):  # nine samples in two equal shares: each once, and one again
+        counts = torch.bincount(torch.tensor(orders[0][kind] + orders[1][kind]), minlength=9)
+        assert counts.sort().values.tolist() == [1] * 8 + [2]
 
 
 def test_a_killed_process_ends_all_within_seconds_and_the_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
