@@ -1,9 +1,10 @@
 """Does the code learn? BEVFormer-nano trained on synthetic scenes, judged on scenes it has not seen, beside chance.
 
-Run `python -m repro.bench.learning [--seeds 0,1,2]`. Each run goes through the training and evaluation stages of the
-main job. Chance is measured in two ways: untrained weights, and training on the same boxes with each sample's images
-taken from another sample, so that only what holds for every street can be learnt. Interrupted, the same command goes
-on. The figures are of synthetic data and not comparable with published ones.
+Run `python -m repro.bench.learning [--seeds 0,1,2] [--epochs N]`. Each run goes through the training and evaluation
+stages of the main job. Chance is measured in two ways: untrained weights, and training on the same boxes with each
+sample's images taken from another sample, so that only what holds for every street can be learnt. Interrupted, the
+same command goes on; what was finished in --run is kept, so name another folder after a change. The figures are of
+synthetic data and not comparable with published ones.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def measure(
     for seed in seeds:
         for kind in kinds:
             train_set, val_set = index.split(data.train_split), index.split(data.eval_split)
-            place = folder / f"{kind}-{seed}"
+            place = folder / f"{epochs}-epochs" / f"{kind}-{seed}"
             recipe = learning_recipe(seed, epochs=epochs)
             rows[kind].append({"seed": seed, **_finished(place, kind, recipe, data, train_set, val_set)})
     maps = {kind: [row["map"] for row in found] for kind, found in rows.items()}
@@ -145,7 +146,10 @@ def _finished(
 def _run(
     place: Path, kind: str, recipe: Recipe, data: DataReady, train_set: Subset, val_set: Subset
 ) -> dict[str, float]:
-    """Train (unless untrained) and judge; times are of this process: wall clock, and both cores' work."""
+    """Train (unless untrained) and judge.
+
+    Times are of the training in this call, after which an interrupted one goes on: wall clock, and all cores' work.
+    """
     import torch  # noqa: PLC0415 — as above
 
     from repro.evaluate.stage import evaluate  # noqa: PLC0415 — as above
@@ -164,9 +168,9 @@ def _run(
         save_checkpoint(place / WEIGHTS, build_bevformer(recipe), about={})
     else:
         samples: Records = Mismatched(train_set, seed=seed) if kind == "mismatched" else train_set
-        trained = train(recipe, data, samples, place, fabric=fabric, start=None, smoke=False, key=f"{kind}-{seed}")
+        trained = train(recipe, data, samples, place, fabric=fabric, start=None, smoke=False, key=place.parent.name)
         figures = {"iterations": trained.iterations, "last_loss": round(trained.last_loss or 0.0, 3)}
-    figures |= {"train_s": round(time.monotonic() - began), "train_cpu_s": round(_cpu_seconds() - worked)}
+    figures |= {"last_call_s": round(time.monotonic() - began), "last_call_cpu_s": round(_cpu_seconds() - worked)}
     metrics = evaluate(recipe, data, val_set, place / WEIGHTS, place / "val", fabric=fabric, smoke=False, key=kind)
     return {"map": round(metrics.mean_ap, 4), "nds": round(metrics.nds, 4), **figures}
 
