@@ -321,6 +321,10 @@ class Evaluation(Closed):
 
     protocol: Literal["detection_cvpr_2019"]
     workers: NonNegative
+    split: Annotated[
+        Literal["upstream", "scene"],
+        Field(description="between processes: equal chunks that cut scenes (spec §F.3), or whole scenes"),
+    ] = "upstream"
 
 
 class Expected(Closed):
