@@ -290,7 +290,9 @@ def lint_task(context: Context) -> None:
     help={"fast": "leave out tests over ten seconds", "k": "only tests whose name matches"},
 )
 def test_task(context: Context, fast: bool = False, k: str = "") -> None:
-    """Run lint, types and every test; what CI runs."""
+    """Run lint and types, build the operators for every GPU of the stack, run every test; what CI runs."""
+    with context.cd(str(ROOT)):
+        context.run(f"{sys.executable} -m doctor.build --arch all", echo=True)
     words = ["pytest", *(["-m", "'not slow'"] if fast else []), *(["-k", f"'{k}'"] if k else [])]
     with context.cd(str(ROOT)):
         context.run(f"{sys.executable} -m {' '.join(words)}", echo=True, pty=sys.stdout.isatty())
