@@ -114,6 +114,9 @@ def explain_task(_: Context, file: str, lang: str = "", alone: bool = False, jso
         "without-can-bus": "go on with zeros for the car's motion where can_bus/ is missing",
         "quirks": "head (the recipe's) or released (what the published checkpoints were trained with)",
         "device": "auto, cpu or cuda",
+        "gpus": "as this many processes, one a GPU, through torchrun (srun in a SLURM job with --nodes)",
+        "processes": "the same on the CPU, for trying: with --device cpu",
+        "nodes": "on this many machines, with that many processes each",
         "force": "go on although the doctor found problems",
         "json": "print the verdict as one JSON document and nothing else",
     },
@@ -132,6 +135,9 @@ def repro_task(
     without_can_bus: bool = False,
     quirks: str = "head",
     device: str = "auto",
+    gpus: int = 0,
+    processes: int = 0,
+    nodes: int = 1,
     force: bool = False,
     json: bool = False,
 ) -> None:
@@ -147,6 +153,8 @@ def repro_task(
                     {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
                     {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
                     {"--without-can-bus": without_can_bus},
+                    {"--gpus": str(gpus or ""), "--processes": str(processes or "")},
+                    {"--nodes": str(nodes) if nodes != 1 else ""},
                 ),
             ]
         )

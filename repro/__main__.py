@@ -35,7 +35,9 @@ examples
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    words = _parser().parse_args(argv)
+    typed = list(sys.argv[1:] if argv is None else argv)
+    words = _parser().parse_args(typed)
+    words.typed = typed
     # Spinning OpenMP threads rob each other on shared virtual CPUs (measured: a training step of 9.7 s against 1.2 s
     # when they sleep). Read once, when torch is first imported: below.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -90,6 +92,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--without-can-bus", action="store_true", help="go on with zeros where the CAN bus is missing")
     run.add_argument("--quirks", choices=("head", "released"), default="head", help="whose quirks (spec §I)")
     run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    run.add_argument("--gpus", type=int, metavar="N", help="as N processes, one a GPU, through torchrun or srun")
+    run.add_argument("--processes", type=int, metavar="N", help="the same on the CPU, for trying: --device cpu")
+    run.add_argument("--nodes", type=int, default=1, metavar="M", help="on M machines with N each (SLURM job: srun)")
     run.add_argument("--force", action="store_true", help="go on although the doctor found problems")
     run.add_argument("--json", action="store_true", help="print the verdict as one JSON document and nothing else")
     run.set_defaults(command=_run)

@@ -64,6 +64,7 @@ class Trained:
     last_loss: float | None
     seconds: float
     notes: tuple[str, ...]
+    batch: int | None = None  # clips an iteration, all processes together; None without training
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,7 @@ class Metrics:
     detections: int
     results: str
     seconds: float
+    processes: int = 1  # among which the frames were shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +112,28 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """A known way of going wrong that figures look like: what was seen, the likely cause, what to check.
+
+    `source` says where it was seen before.
+    """
+
+    name: str
+    saw: str
+    cause: str
+    check: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How the run compares with the recipe's published number, and why that is (or is not) a fair comparison."""
+    """How the run compares with the recipe's published number, and why that is (or is not) a fair comparison.
+
+    `diagnoses` is empty for figures that look healthy.
+    """
 
     outcome: Outcome
     reasons: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     source: str
+    diagnoses: tuple[Diagnosis, ...] = ()

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from repro.artifacts import DataReady, Machine, Metrics, Trained, Verdict
 from repro.atomic import digest, sha256_of, source_digest
 from repro.compare import compare
+from repro.diagnosis import diagnose
 from repro.evaluate.stage import evaluate
 from repro.prepare import open_index, prepare, what_changed
 from repro.report import RunFacts, report
 from repro.rundir import Plan, RunDir
 from repro.train.stage import adopt, train
+from repro.world import from_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lightning_fabric import Fabric
 
     from repro.data import Subset
     from repro.recipe import Recipe
 
 HERE = Path(__file__).resolve().parent
 STAGES = ("data", "train", "evaluate", "compare", "report")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,40 +46,67 @@ class Job:
     machine: Machine
     command: str
     last_stage: str = "report"
+    processes: int = 1
 
 
-def reproduce(job: Job, run: RunDir, *, say: Callable[[str], None]) -> Verdict | None:
+def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], None]) -> Verdict | None:
     """Run what is not done yet, up to `job.last_stage`; return the verdict, None when stopped before it.
 
-    `say` is told each stage as it starts. Raises the stages' own errors; what was finished stays finished.
+    All processes of `fabric` train and evaluate together; the first one does the rest and writes everything. `say`
+    is told each stage as it starts. Raises the stages' own errors; what was finished stays finished.
     """
     wanted = STAGES[: STAGES.index(job.last_stage) + 1]
-    run.write("recipe.json", job.recipe.model_dump_json(indent=1) + "\n")
+    from_first(fabric, lambda: run.write("recipe.json", job.recipe.model_dump_json(indent=1) + "\n"))
 
     say("data")
-    data = run.step("data", DataReady, _data_key(job), lambda: _prepare(job), lost=what_changed)
+    data = from_first(
+        fabric, lambda: run.step("data", DataReady, _data_key(job), lambda: _prepare(job), lost=what_changed)
+    )
     if "train" not in wanted:
         return None
 
     say("train")
     key = _train_key(job, data)
-    trained = run.step("train", Trained, key, lambda: _train(job, data, run, digest(key)), lost=_lost(run))
+    train_all = partial(_train, job, data, run, fabric, digest(key))
+    trained = _together(fabric, run, "train", Trained, key, train_all, lost=_lost(run))
     if "evaluate" not in wanted:
         return None
 
     say("evaluate")
     key = _evaluate_key(job, data, trained)
-    metrics = run.step("evaluate", Metrics, key, lambda: _evaluate(job, data, trained, run, digest(key)))
+    evaluate_all = partial(_evaluate, job, data, trained, run, fabric, digest(key))
+    metrics = _together(fabric, run, "evaluate", Metrics, key, evaluate_all)
     if "compare" not in wanted:
         return None
 
     say("compare")
     key = _compare_key(job, data, trained, metrics)
-    verdict = run.step("compare", Verdict, key, lambda: _compare(job, data, trained, metrics))
+    verdict = from_first(
+        fabric, lambda: run.step("compare", Verdict, key, lambda: _compare(job, data, trained, metrics))
+    )
     if "report" in wanted:
         say("report")
-        run.write("report.md", report(job.recipe, _facts(job, run, data, trained, metrics, verdict)))
+        from_first(
+            fabric,
+            lambda: run.write("report.md", report(job.recipe, _facts(job, run, data, trained, metrics, verdict))),
+        )
     return verdict
+
+
+def _together(
+    fabric: Fabric,
+    run: RunDir,
+    stage: str,
+    kind: type[T],
+    key: dict[str, str],
+    make: Callable[[], T],
+    *,
+    lost: Callable[[T], str | None] | None = None,
+) -> T:
+    """Return the stored value of a stage that all processes work at, or have them make it; the first one stores it."""
+    if not from_first(fabric, lambda: run.plan(stage, kind, key, lost=lost).runs):
+        return from_first(fabric, lambda: run.load(stage, kind))
+    return run.step(stage, kind, key, make, lost=lost) if fabric.is_global_zero else make()
 
 
 def plan(job: Job, run: RunDir) -> list[Plan]:
@@ -101,30 +134,31 @@ def _samples(job: Job, data: DataReady, split: str) -> Subset:
     return open_index(Path(data.dataroot), data.version, job.recipe, job.cache).split(split)
 
 
-def _train(job: Job, data: DataReady, run: RunDir, key: str) -> Trained:
+def _train(job: Job, data: DataReady, run: RunDir, fabric: Fabric, key: str) -> Trained:
     if job.eval_only:
-        assert job.checkpoint is not None, "the menu asks for --checkpoint with --eval-only"
-        return adopt(job.recipe, job.checkpoint)
+        checkpoint = job.checkpoint
+        assert checkpoint is not None, "the menu asks for --checkpoint with --eval-only"
+        return from_first(fabric, lambda: adopt(job.recipe, checkpoint))
     return train(
         job.recipe,
         data,
         _samples(job, data, data.train_split),
         run.path / "train",
-        device=job.machine.device,
+        fabric=fabric,
         start=job.checkpoint,
         smoke=job.smoke,
         key=key,
     )
 
 
-def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, key: str) -> Metrics:
+def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, fabric: Fabric, key: str) -> Metrics:
     return evaluate(
         job.recipe,
         data,
         _samples(job, data, data.eval_split),
         run.path / trained.checkpoint,
         run.path / "evaluate",
-        device=job.machine.device,
+        fabric=fabric,
         smoke=job.smoke,
         key=key,
     )
@@ -132,7 +166,10 @@ def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, key: str
 
 def _compare(job: Job, data: DataReady, trained: Trained, metrics: Metrics) -> Verdict:
     recipe = job.recipe
-    return compare(recipe.expected, recipe.schedule, data=data, trained=trained, metrics=metrics, smoke=job.smoke)
+    verdict = compare(recipe.expected, recipe.schedule, data=data, trained=trained, metrics=metrics, smoke=job.smoke)
+    if data.synthetic or job.smoke:
+        return verdict  # nothing published looks like it
+    return replace(verdict, diagnoses=diagnose(recipe, data=data, trained=trained, metrics=metrics))
 
 
 def _lost(run: RunDir) -> Callable[[Trained], str | None]:
@@ -163,14 +200,17 @@ def _train_key(job: Job, data: DataReady) -> dict[str, str]:
         "--eval-only": str(job.eval_only),
         "--checkpoint": sha256_of(job.checkpoint) if job.checkpoint else "none",
         "data set": data.fingerprint,
+        "processes": str(job.processes),
     }
     parts = _parts(job.recipe, "data", "images", "augment", "model", "matcher", "losses", "optimizer", "schedule")
     parts |= _parts(job.recipe, "train") | (_parts(job.recipe, "smoke") if job.smoke else {})
-    return {**asked, **parts, **_code("ops", "models", "train", "data")}
+    return {**asked, **parts, **_code("ops", "models", "train", "data", "world.py")}
 
 
 def _evaluate_key(job: Job, data: DataReady, trained: Trained) -> dict[str, str]:
     asked = {"--smoke": str(job.smoke), "checkpoint": trained.sha256, "data set": data.fingerprint}
+    if job.recipe.eval.split == "upstream":  # the number of chunks changes what is found at their borders
+        asked["processes"] = str(job.processes)
     parts = _parts(job.recipe, "data", "images", "model", "coder", "eval", *(["smoke"] if job.smoke else []))
     return {**asked, **parts, **_code("ops", "models", "evaluate", "data")}
 
@@ -178,7 +218,11 @@ def _evaluate_key(job: Job, data: DataReady, trained: Trained) -> dict[str, str]
 def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: Metrics) -> dict[str, str]:
     values = {"data": asdict(data), "trained": asdict(trained), "metrics": asdict(metrics)}
     asked = {"--smoke": str(job.smoke), **{f"result of {name}": digest(value) for name, value in values.items()}}
-    return {**asked, **_parts(job.recipe, "expected", "schedule"), **_code("compare.py")}
+    return {
+        **asked,
+        **_parts(job.recipe, "expected", "schedule", "train", "model"),
+        **_code("compare.py", "diagnosis.py"),
+    }
 
 
 def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: Metrics, verdict: Verdict) -> RunFacts:

@@ -36,9 +36,13 @@ class _RateColumn(TextColumn):
 
 
 @contextmanager
-def progress(label: str, total: int, *, done: int = 0, tty: bool | None = None) -> Iterator[Advance]:
+def progress(
+    label: str, total: int, *, done: int = 0, tty: bool | None = None, shown: bool = True
+) -> Iterator[Advance]:
     """Show how far `label` is, out of `total` units of which `done` were there already."""
-    if sys.stderr.isatty() if tty is None else tty:
+    if not shown:  # one of several processes speaks for all
+        yield _silent
+    elif sys.stderr.isatty() if tty is None else tty:
         with _bar(label, total, done) as advance:
             yield advance
     else:
@@ -79,6 +83,10 @@ def _bar(label: str, total: int, done: int) -> Iterator[Advance]:
             bar.update(task, advance=steps, note=note)
 
         yield advance
+
+
+def _silent(steps: int = 1, note: str = "") -> None:
+    """Count in silence."""
 
 
 def _lines(label: str, total: int, done: int) -> Advance:

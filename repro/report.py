@@ -41,6 +41,7 @@ def report(recipe: Recipe, facts: RunFacts) -> str:
     """Return the report of one run as Markdown."""
     sections = (
         _head(recipe, facts),
+        _diagnoses(facts.verdict),
         _metrics(facts),
         _classes(facts),
         _shortened(facts),
@@ -60,6 +61,15 @@ def _head(recipe: Recipe, facts: RunFacts) -> list[str]:
     if facts.data.warnings:
         lines += [f"- note: {warning}" for warning in facts.data.warnings]
     return lines
+
+
+def _diagnoses(verdict: Verdict) -> list[str]:
+    lines = ["## What this looks like"]
+    for diagnosis in verdict.diagnoses:
+        lines += ["", f"**{diagnosis.name}** ({diagnosis.source})", ""]
+        rows = (("seen", diagnosis.saw), ("likely cause", diagnosis.cause), ("check", diagnosis.check))
+        lines += [f"- {name}: {words}" for name, words in rows]
+    return lines if verdict.diagnoses else []
 
 
 def _metrics(facts: RunFacts) -> list[str]:
@@ -111,7 +121,8 @@ def _training(trained: Trained) -> list[str]:
         how = (
             f"{trained.iterations} iterations of {trained.iterations_per_epoch * trained.epochs} "
             f"({trained.epochs} epochs of {trained.iterations_per_epoch}) in {duration_words(trained.seconds)}, "
-            f"started from {trained.init}; total loss {_number(trained.first_loss)} at the first logged iteration, "
+            + (f"{trained.batch} clips each, " if trained.batch else "")
+            + f"started from {trained.init}; total loss {_number(trained.first_loss)} at the first logged iteration, "
             f"{_number(trained.last_loss)} at the last (`train/losses.csv`, `train/tensorboard`)."
         )
     notes = [f"- {note}" for note in trained.notes]

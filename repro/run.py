@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import re
 import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -21,18 +23,23 @@ from doctor.finding import Goal
 from doctor.probes import Question
 from repro.data import DataError
 from repro.evaluate.formatting import EvaluationError
+from repro.launch import TALK, LaunchError, Place, launch_command, leave_outcome, place_of, run_launched
 from repro.machine import machine_facts
 from repro.models.matching import DivergedError
 from repro.ops import IMPLEMENTATION
 from repro.pipeline import Job, plan, reproduce
 from repro.recipe import RecipeError, available, load_recipe
 from repro.rundir import RunDir, RunDirError
+from repro.stop import Interrupted
 from repro.train.state import TrainError
-from repro.train.stop import Interrupted
 from repro.weights import CheckpointError
+from repro.world import from_first, open_world
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+
+    from lightning_fabric import Fabric
 
     from doctor.consult import Consultation
     from repro.artifacts import Verdict
@@ -41,6 +48,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 DONE, OUTSIDE_TOLERANCE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 USER_ERRORS = (RecipeError, DataError, CheckpointError, DivergedError, EvaluationError, RunDirError, TrainError)
+DOCTOR_REFUSES = "the doctor found problems (above); mend them, or go on all the same with --force"
+LOST_PEER = re.compile(r"gloo|NCCL|Connection (closed|reset)|Broken pipe|timed? ?out", re.IGNORECASE)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
 
@@ -49,10 +58,18 @@ class WordsError(ValueError):
 
 
 def run(words: argparse.Namespace) -> int:
-    """Run the job and return the exit code."""
+    """Run the job, as one process or several, and return the exit code."""
+    place = place_of(os.environ)
+    if place.world == 1:
+        return _answered(lambda: _launch(words) if _many(words) else _run(words, place), place)
+    return leave_outcome(_answered(lambda: _run(words, place), place))
+
+
+def _answered(work: Callable[[], int], place: Place) -> int:
+    """Return the exit code of `work`, with one message for each mistake of the user."""
     try:
-        return _run(words)
-    except (*USER_ERRORS, WordsError) as error:
+        return work()
+    except (*USER_ERRORS, WordsError, LaunchError) as error:
         return _refuse(str(error))
     except OSError as error:
         if error.errno not in NO_ROOM:
@@ -61,24 +78,62 @@ def run(words: argparse.Namespace) -> int:
             f"{error.filename or 'writing'}: {error.strerror}; free some space or choose --run DIR elsewhere"
         )
     except (Interrupted, KeyboardInterrupt) as why:
-        sys.stderr.write(f"{str(why) or 'interrupted'}; the same command goes on from there\n")
+        if place.rank == 0:
+            sys.stderr.write(f"{str(why) or 'interrupted'}; the same command goes on from there\n")
         return INTERRUPTED
+    except RuntimeError as error:
+        if place.world == 1 or not LOST_PEER.search(str(error)):
+            raise
+        sys.exit(f"process {place.rank} of {place.world} lost the others: {str(error).strip().splitlines()[-1][:200]}")
 
 
-def _run(words: argparse.Namespace) -> int:
+def _many(words: argparse.Namespace) -> bool:
+    return _asked(words) > 1 and not words.plan
+
+
+def _asked(words: argparse.Namespace) -> int:
+    return int(words.gpus or words.processes or 1) * int(words.nodes)
+
+
+def _launch(words: argparse.Namespace) -> int:
+    """Have a launcher run these words as several processes."""
     recipe = _recipe(words)
     _check(words)
-    with RunDir(words.run or _default_run(words, recipe)) as folder:
-        seen = _consult(recipe)
-        if seen.num_problems and not words.force:
-            return _refuse("the doctor found problems (above); mend them, or go on all the same with --force")
-        job = _job(words, recipe, seen)
+    processes = words.gpus or words.processes or 1
+    command = launch_command(words.typed, processes=processes, nodes=words.nodes, env=os.environ)
+    if _consult(recipe).num_problems and not words.force:
+        return _refuse(DOCTOR_REFUSES)
+    sys.stderr.write(f"launching  {shlex.join(command)}\n")
+    return run_launched(command, processes=processes)
+
+
+def _run(words: argparse.Namespace, place: Place) -> int:
+    recipe = _recipe(words)
+    _check(words)
+    seen = _consult(recipe, aloud=TALK not in os.environ) if place.rank == 0 else None
+    if seen is not None and seen.num_problems and not words.force:
+        return _refuse(DOCTOR_REFUSES)
+    settings = recipe.train
+    fabric = open_world(
+        place, device=_device(words), nodes=words.nodes, precision=settings.precision, loss_scale=settings.loss_scale
+    )
+    with _folder(words.run or _default_run(words, recipe), fabric) as folder:
+        job = from_first(
+            fabric, lambda: _job(words, recipe, cast("Consultation", seen), processes=max(place.world, _asked(words)))
+        )
         if words.plan:
             for stage in plan(job, folder):
                 sys.stdout.write(f"{stage.stage:<9} {'run ' if stage.runs else 'skip'}  {stage.why}\n")
             return DONE
-        verdict = reproduce(job, folder, say=_say)
-        return _conclude(words, job, folder, verdict)
+        verdict = reproduce(job, folder, fabric, say=_say if place.rank == 0 else lambda _stage: None)
+        return from_first(fabric, lambda: _conclude(words, job, folder, verdict))
+
+
+def _folder(path: Path, fabric: Fabric) -> RunDir:
+    """Return the run folder, owned by the first process and looked into by the others."""
+    owned: list[RunDir] = []
+    from_first(fabric, lambda: owned.append(RunDir(path)))
+    return owned[0] if owned else RunDir(path, guest=True)
 
 
 def _recipe(words: argparse.Namespace) -> Recipe:
@@ -96,6 +151,31 @@ def _check(words: argparse.Namespace) -> None:
         raise CheckpointError(f"{words.checkpoint}: no such file; name a checkpoint with --checkpoint FILE")
     if words.device == "cuda" and not torch.cuda.is_available():
         raise WordsError("--device cuda: PyTorch sees no GPU here; `invoke doctor` says why, or use --device cpu")
+    _check_processes(words)
+
+
+def _check_processes(words: argparse.Namespace) -> None:
+    if words.gpus and words.processes:
+        raise WordsError("--gpus and --processes both count processes: --gpus N on GPUs, --processes N on the CPU")
+    for name in ("gpus", "processes", "nodes"):
+        number = getattr(words, name)
+        if number is not None and number < 1:
+            raise WordsError(f"--{name} {number}: at least 1")
+    if words.gpus and _device(words) == "cpu":
+        raise WordsError(
+            f"--gpus {words.gpus}: PyTorch sees no GPU here, or --device cpu rules it out; `invoke doctor` says why; "
+            f"on the CPU type --device cpu --processes {words.gpus}"
+        )
+    if words.gpus and words.gpus > torch.cuda.device_count():
+        raise WordsError(f"--gpus {words.gpus}: PyTorch sees {torch.cuda.device_count()} here")
+    if words.processes and _device(words) != "cpu":
+        raise WordsError(f"--processes {words.processes} is for --device cpu; on GPUs type --gpus N")
+
+
+def _device(words: argparse.Namespace) -> str:
+    if words.device != "auto":
+        return str(words.device)
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _default_run(words: argparse.Namespace, recipe: Recipe) -> Path:
@@ -103,13 +183,15 @@ def _default_run(words: argparse.Namespace, recipe: Recipe) -> Path:
     return Path("runs") / "-".join(parts)
 
 
-def _consult(recipe: Recipe) -> Consultation:
-    """Let the doctor look at this machine, and say what it found.
+def _consult(recipe: Recipe, *, aloud: bool = True) -> Consultation:
+    """Let the doctor look at this machine, and say what it found (silently: the launching process said it).
 
     The data folder is left out of the question: the data stage looks at it more closely.
     """
     goal = Goal("recipe", recipe.name) if recipe.name in available() else Goal("run")
     seen = consult(question=Question(python=sys.executable, folder=str(ROOT)), goal=goal)
+    if not aloud:
+        return seen
     if seen.num_problems:
         lines = [text for _, text in render.terminal(seen.diagnosis, seen.advice)]
     else:
@@ -119,9 +201,8 @@ def _consult(recipe: Recipe) -> Consultation:
     return seen
 
 
-def _job(words: argparse.Namespace, recipe: Recipe, seen: Consultation) -> Job:
+def _job(words: argparse.Namespace, recipe: Recipe, seen: Consultation, *, processes: int) -> Job:
     folder = "synth" if words.data == "synth" else "nuscenes"
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     return Job(
         recipe=recipe,
         data=words.data,
@@ -132,7 +213,7 @@ def _job(words: argparse.Namespace, recipe: Recipe, seen: Consultation) -> Job:
         eval_only=words.eval_only,
         without_can_bus=words.without_can_bus,
         machine=machine_facts(
-            device=device if words.device == "auto" else words.device,
+            device=_device(words),
             precision=recipe.train.precision,
             op=IMPLEMENTATION,
             stack=seen.installed_stack,
@@ -140,6 +221,7 @@ def _job(words: argparse.Namespace, recipe: Recipe, seen: Consultation) -> Job:
         ),
         command=_command(words),
         last_stage=words.stage,
+        processes=processes,
     )
 
 
@@ -147,7 +229,9 @@ def _command(words: argparse.Namespace) -> str:
     """Return the command that does the same again."""
     options: list[str] = []
     for name, value in vars(words).items():
-        if value is True:
+        if isinstance(value, int) and not isinstance(value, bool) and (name, value) != ("nodes", 1):
+            options += [f"--{name}", str(value)]
+        elif value is True:
             options.append(f"--{name.replace('_', '-')}")
         elif isinstance(value, (str, Path)) and (name, value) not in {("quirks", "head"), ("device", "auto")}:
             options += [f"--{name.replace('_', '-')}", str(value)]
@@ -170,6 +254,8 @@ def _conclude(words: argparse.Namespace, job: Job, folder: RunDir, verdict: Verd
         for row in verdict.comparisons:
             sys.stdout.write(f"{row.metric} {row.measured:.4f} (published {row.published:.3f})\n")
         sys.stdout.write(f"{verdict.outcome}: {'; '.join(verdict.reasons)}\n")
+        for diagnosis in verdict.diagnoses:
+            sys.stdout.write(f"{diagnosis.name}: {diagnosis.saw}; {diagnosis.cause}; {diagnosis.check}\n")
         sys.stdout.write(f"report: {folder.path / 'report.md'}\n")
     return OUTSIDE_TOLERANCE if verdict.outcome == "degraded" else DONE
 

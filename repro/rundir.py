@@ -10,7 +10,7 @@ import fcntl
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -54,36 +54,45 @@ class _StepFile:
 class RunDir:
     """A folder that one run owns while the object lives; use it as a context manager.
 
-    Raises RunDirError when the folder cannot be made, or another run holds it.
+    Raises RunDirError when the folder cannot be made, or another run holds it. The other processes of a run open it
+    with `guest=True`: they may look things up in it, and its owner keeps it for all of them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, guest: bool = False) -> None:
         self.path = path
+        self._lock: TextIO | None = None
+        if not guest:
+            self._own()
+
+    def _own(self) -> None:
+        path = self.path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = (path / ".lock").open("a+")
+            lock = (path / ".lock").open("a+")
         except OSError as error:
             raise RunDirError(
                 f"{path}: {error.strerror or error}; choose a folder that you may write to with --run DIR"
             ) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            self._lock.seek(0)
-            owner = self._lock.read().strip() or "unknown"
-            self._lock.close()
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            lock.close()
             raise RunDirError(
                 f"{path}: another run is using this folder (process {owner}); wait for it, or choose another --run DIR"
             ) from error
-        self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()}\n")
-        self._lock.flush()
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        self._lock = lock
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def file_of(self, stage: str) -> Path:
         """Return where the value of `stage` is kept."""

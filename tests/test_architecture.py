@@ -21,6 +21,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.train": 4,
     "repro.evaluate": 4,
     "repro.compare": 4,
+    "repro.diagnosis": 4,
     "repro.report": 4,
     "repro.prepare": 4,
     "repro.data": 3,
@@ -29,11 +30,14 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.tensors": 2,
     "repro.weights": 2,
     "repro.machine": 2,
+    "repro.world": 2,  # the processes of one run, joined by Fabric
     "repro.recipe": 1,
     "repro.artifacts": 1,
     "repro.rundir": 1,
     "repro.atomic": 1,
     "repro.progress": 1,
+    "repro.launch": 1,
+    "repro.stop": 1,
     "repro": 0,  # the package's own __init__: words only
     "doctor": 0,
 }

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def train_order(samples: int, *, epoch: int, seed: int, batch: int, world: int, rank: int) -> list[int]:
@@ -20,6 +25,24 @@ def train_order(samples: int, *, epoch: int, seed: int, batch: int, world: int, 
     shuffled = [order[group * batch + i] for group in groups for i in range(batch)]
     share = total // world
     return shuffled[rank * share : (rank + 1) * share]
+
+
+def scene_order(scenes: Sequence[str], *, world: int, rank: int) -> list[int]:
+    """Return the indices that `rank` evaluates when no scene is cut: each scene whole, its frames in order.
+
+    `scenes` names the scene of each index. Each history starts where its scene does, so that what is found does not
+    depend on `world`. Scenes go, longest first, to the rank with the fewest frames; a rank may get none.
+    """
+    frames: dict[str, list[int]] = {}
+    for index, scene in enumerate(scenes):
+        frames.setdefault(scene, []).append(index)
+    shares: list[list[str]] = [[] for _ in range(world)]
+    loads = [0] * world
+    for scene in sorted(frames, key=lambda name: (-len(frames[name]), frames[name][0])):
+        lightest = loads.index(min(loads))
+        shares[lightest].append(scene)
+        loads[lightest] += len(frames[scene])
+    return [index for scene in sorted(shares[rank], key=lambda name: frames[name][0]) for index in frames[scene]]
 
 
 def test_order(samples: int, *, world: int, rank: int) -> list[int]:

@@ -13,8 +13,10 @@ from repro.data.dataset import EvalFrames, FrameLoader, collate_frames
 from repro.evaluate.formatting import ResultBox, format_detections
 from repro.models.bevformer.coder import decode
 from repro.progress import progress
+from repro.stop import Interrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from repro.data import Subset
@@ -31,19 +33,22 @@ def predict(
     recipe: Recipe,
     dataroot: Path,
     *,
-    frames: int,
+    order: Sequence[int],
     device: str,
     workers: int,
     partial: Path,
+    shown: bool = True,
+    asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Boxes]:
-    """Return the submission boxes of the first `frames` samples by token (spec §C.3).
+    """Return the submission boxes of the samples at the positions `order`, by token (spec §C.3).
 
-    What is found is appended to `partial`, one line a frame; whole scenes found there are not computed again.
+    The first of them has no history. What is found is appended to `partial`, one line a frame; whole scenes found
+    there are not computed again. Raises Interrupted when asked to stop; `shown` shows progress.
     """
-    known = _whole_scenes(samples, frames, read_partial(partial))
-    order = range(len(known), frames)
+    known = _whole_scenes(samples, order, read_partial(partial))
+    rest = list(order)[len(known) :]
     loader = DataLoader(
-        EvalFrames(samples, order, FrameLoader(dataroot, recipe)),
+        EvalFrames(samples, rest, FrameLoader(dataroot, recipe)),
         collate_fn=collate_frames,
         num_workers=workers,
     )
@@ -51,10 +56,15 @@ def predict(
     history: torch.Tensor | None = None
     model.eval()
     partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("w", encoding="utf-8") as file, progress("evaluate", frames, done=len(known)) as advance:
+    with (
+        partial.open("w", encoding="utf-8") as file,
+        progress("evaluate", len(order), done=len(known), shown=shown) as advance,
+    ):
         for token, boxes in known.items():
             _append(file, token, boxes)
-        for position, frame in zip(order, loader, strict=True):
+        for position, frame in zip(rest, loader, strict=True):
+            if asked_to_stop():
+                raise Interrupted(f"evaluation stopped after {len(results)} of {len(order)} frames")
             prediction = model(frame.to(device), history if bool(frame.has_history[0]) else None)
             history = prediction.bev
             record = samples[position]
@@ -77,9 +87,10 @@ def read_partial(path: Path) -> dict[str, Boxes]:
     return found
 
 
-def _whole_scenes(samples: Subset, frames: int, found: dict[str, Boxes]) -> dict[str, Boxes]:
+def _whole_scenes(samples: Subset, order: Sequence[int], found: dict[str, Boxes]) -> dict[str, Boxes]:
     """Return the frames found, from the first on, up to the last scene border: history starts anew there."""
-    tokens, scenes = samples.tokens[:frames], samples.scenes[:frames]
+    every, scene_of = samples.tokens, samples.scenes
+    tokens, scenes = [every[i] for i in order], [scene_of[i] for i in order]
     done = next((i for i, token in enumerate(tokens) if token not in found), len(tokens))
     while 0 < done < len(tokens) and scenes[done] == scenes[done - 1]:
         done -= 1

@@ -3,6 +3,7 @@
 In: a TOML file. Out: a `Recipe`. Nothing here knows torch, a data set on disk or a model class.
 """
 
+from repro.recipe.differ import differences
 from repro.recipe.load import RecipeError, available, load_recipe
 from repro.recipe.schema import (
     Augment,
@@ -44,5 +45,6 @@ __all__ = [
     "Smoke",
     "Train",
     "available",
+    "differences",
     "load_recipe",
 ]

@@ -297,7 +297,17 @@ class Train(Closed):
     seed: NonNegative
     log_every: Positive
     precision: Literal["32-true", "16-mixed", "bf16-mixed"]
+    loss_scale: Annotated[
+        PositiveReal | None, Field(description="fixed factor on the loss in float16; the other precisions need none")
+    ] = None
     gpus_assumed: Annotated[Positive, Field(description="GPUs of the published run; the learning rate belongs to them")]
+
+    @model_validator(mode="after")
+    def _float16_says_its_scale(self) -> Self:
+        if (self.precision == "16-mixed") != (self.loss_scale is not None):
+            wanted = "needs a loss_scale (upstream: 512.0)" if self.loss_scale is None else "takes no loss_scale"
+            raise ValueError(f'precision = "{self.precision}" {wanted}')
+        return self
 
 
 class Evaluation(Closed):
@@ -305,6 +315,10 @@ class Evaluation(Closed):
 
     protocol: Literal["detection_cvpr_2019"]
     workers: NonNegative
+    split: Annotated[
+        Literal["upstream", "scene"],
+        Field(description="between processes: equal chunks that cut scenes (spec §F.3), or whole scenes"),
+    ] = "upstream"
 
 
 class Expected(Closed):

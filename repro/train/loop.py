@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
+from lightning_fabric.plugins import MixedPrecision
 
+from repro.launch import asked_to_stop
 from repro.progress import progress
+from repro.stop import Interrupted, stop_on_signal
 from repro.train.log import LossLog
 from repro.train.state import TrainError, load_state, save_state
-from repro.train.stop import Interrupted, stop_on_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,26 +66,28 @@ def train_loop(
 ) -> TrainOutcome:
     """Train until `plan.iterations` and leave a state file in `folder`.
 
-    `model` and `optimizer` are set up by `fabric`. `batches(epoch, skip)` yields the epoch's batches from the
-    `skip`-th on. `losses_of(batch, rng)` returns named losses; their sum is minimised. Raises Interrupted after
-    Ctrl-C with the state saved, TrainError when the gradient is not finite.
+    `model` and `optimizer` are set up by `fabric`. `batches(epoch, skip)` yields the epoch's batches of this process
+    from the `skip`-th on. `losses_of(batch, rng)` returns named losses; their sum is minimised. Raises Interrupted
+    after Ctrl-C with the state saved, TrainError when the gradient is not finite. All processes stop and save at the
+    same iteration: one asks, all hear of it with the mean of the losses.
     """
     start = load_state(fabric, folder, model=model, optimizer=optimizer, key=plan.key)
     began = saved_at = time.monotonic()
     with (
         LossLog(folder, start=start) if fabric.is_global_zero else nullcontext() as log,
-        stop_on_signal("after this iteration") as stop_asked,
-        progress("train", plan.iterations, done=start) as advance,
+        stop_on_signal("after this iteration", alone=fabric.world_size == 1) as stop_asked,
+        progress("train", plan.iterations, done=start, shown=fabric.is_global_zero) as advance,
     ):
         for iteration, batch in enumerate(_from(batches, start=start, plan=plan), start=start):
             values = _step(fabric, model, optimizer, plan, iteration, lr_factor(iteration), batch, losses_of)
+            due = fabric.is_global_zero and time.monotonic() - saved_at > plan.save_every_s
+            stopping, saving = _agreed(fabric, values, stop=stop_asked() or asked_to_stop(), save=due)
             done = iteration + 1
             last = done == plan.iterations
             if log and (done % plan.log_every == 0 or last or iteration == 0):
                 log.write(iteration, values)
             advance(1, f"loss {values['loss']:.3f}")
-            stopping = stop_asked()
-            if stopping or last or time.monotonic() - saved_at > plan.save_every_s:
+            if stopping or last or saving:
                 save_state(fabric, folder, model=model, optimizer=optimizer, iteration=done, key=plan.key)
                 saved_at = time.monotonic()
             if stopping and not last:
@@ -137,15 +141,29 @@ def _step(
     fabric.backward(total)
     norm = fabric.clip_gradients(model, optimizer, max_norm=plan.clip_norm, error_if_nonfinite=False)
     grad_norm = float(norm) if norm is not None else math.nan
-    if not math.isfinite(grad_norm):
+    if not math.isfinite(grad_norm) and not _may_overflow(fabric, total):
         raise TrainError(
             f"iteration {iteration}: the gradient norm is {grad_norm} (losses: "
             + ", ".join(f"{name} {float(loss.detach()):.4g}" for name, loss in losses.items())
             + "); the state before it is kept: look at losses.csv, then try a lower [optimizer] lr"
         )
     optimizer.step()
-    named = {"loss": total, **losses}
-    mean = cast("Tensor", fabric.all_reduce(torch.stack([loss.detach().float() for loss in named.values()])))
+    named = {name: float(loss.detach()) for name, loss in {"loss": total, **losses}.items()}
     lr = max(group["lr"] for group in optimizer.param_groups)
-    timing = {"lr": lr, "grad_norm": grad_norm, "seconds": time.monotonic() - began}
-    return {**dict(zip(named, mean.tolist(), strict=True)), **timing}
+    return {**named, "lr": lr, "grad_norm": grad_norm, "seconds": time.monotonic() - began}
+
+
+def _may_overflow(fabric: Fabric, total: Tensor) -> bool:
+    """Tell whether a gradient that is not finite is float16's business: its scaler leaves the step out (spec §G.1)."""
+    scaled = isinstance(fabric.strategy.precision, MixedPrecision) and fabric.strategy.precision.scaler is not None
+    return scaled and math.isfinite(float(total.detach()))
+
+
+def _agreed(fabric: Fabric, values: dict[str, float], *, stop: bool, save: bool) -> tuple[bool, bool]:
+    """Return whether any process asks to stop, and to save; `values` become means over all (spec §G.8)."""
+    if fabric.world_size == 1:
+        return stop, save
+    mine = torch.tensor([*values.values(), float(stop), float(save)], dtype=torch.float64, device=fabric.device)
+    *means, stops, saves = cast("Tensor", fabric.all_reduce(mine)).tolist()
+    values.update(zip(values, means, strict=True))
+    return stops > 0, saves > 0

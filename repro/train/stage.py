@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 from torch.utils.data import Subset as Chosen
 
@@ -25,14 +24,16 @@ from repro.train.loop import TrainPlan, train_loop
 from repro.train.optim import build_optimizer, schedule_factor
 from repro.train.pretrained import load_pretrained
 from repro.weights import load_into, read_checkpoint, save_checkpoint
+from repro.world import from_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
+    from lightning_fabric import Fabric
     from torch import Tensor
 
-    from repro.data import Subset
+    from repro.data.dataset import Records
     from repro.recipe import Recipe
     from repro.tensors import Clip
 
@@ -43,24 +44,26 @@ SAVE_EVERY_S = 600.0
 def train(
     recipe: Recipe,
     data: DataReady,
-    samples: Subset,
+    samples: Records,
     folder: Path,
     *,
-    device: str,
+    fabric: Fabric,
     start: Path | None,
     smoke: bool,
     key: str,
 ) -> Trained:
     """Train on `samples` and leave the weights in `folder`; goes on where an earlier call with this `key` stopped.
 
-    Raises TrainError, DataError or CheckpointError; Interrupted after Ctrl-C, with the state saved.
+    All processes of `fabric` train together, each on its share of an epoch (spec §F.3). Raises TrainError, DataError
+    or CheckpointError; Interrupted after Ctrl-C, with the state saved.
     """
-    fabric = Fabric(accelerator=device.split(":", 1)[0], devices=1, precision=recipe.train.precision)
     torch.manual_seed(recipe.train.seed)
     bare = build_bevformer(recipe)
-    init, notes = _initialise(bare, recipe, start, smoke=smoke)
-    model, optimizer = fabric.setup(WithLosses(bare, recipe), build_optimizer(bare, recipe.optimizer))
-    per_epoch = -(-len(samples) // recipe.train.batch_per_gpu)
+    # the first process reads the files, DDP hands its weights to the others
+    init, notes = from_first(fabric, lambda: _initialise(bare, recipe, start, smoke=smoke))
+    model, optimizer = fabric.setup(WithLosses(bare, recipe, fabric), build_optimizer(bare, recipe.optimizer))
+    batch = recipe.train.batch_per_gpu * fabric.world_size
+    per_epoch = -(-len(samples) // batch)
     whole = per_epoch * recipe.schedule.epochs
     iterations = min(whole, recipe.smoke.train_iterations) if smoke else whole
     plan = TrainPlan(
@@ -78,11 +81,12 @@ def train(
         optimizer=optimizer,
         plan=plan,
         lr_factor=lambda iteration: schedule_factor(recipe.schedule, iteration=iteration, per_epoch=per_epoch),
-        batches=_batches(recipe, Path(data.dataroot), samples, workers=_workers(recipe, smoke=smoke)),
+        batches=batches_of(recipe, Path(data.dataroot), samples, fabric, workers=_workers(recipe, smoke=smoke)),
         losses_of=lambda clip, rng: clip_losses(model, bare, clip.to(str(fabric.device)), recipe, rng),
         folder=folder,
     )
-    save_checkpoint(folder / WEIGHTS, bare, about={"recipe": recipe.name, "iterations": str(iterations)})
+    about = {"recipe": recipe.name, "iterations": str(iterations)}
+    from_first(fabric, lambda: save_checkpoint(folder / WEIGHTS, bare, about=about))
     losses = [row["loss"] for row in read_losses(folder / LOSSES)]
     resumed = (f"resumed at iteration {outcome.started_at}",) if outcome.started_at else ()
     return Trained(
@@ -95,8 +99,25 @@ def train(
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
         seconds=round(outcome.seconds, 3),
-        notes=(*notes, *resumed),
+        notes=(*notes, *batch_note(recipe, batch), *resumed),
+        batch=batch,
     )
+
+
+def batch_note(recipe: Recipe, batch: int) -> tuple[str, ...]:
+    """Return what to say when an iteration holds more or fewer clips than the published run's did.
+
+    The learning rate stays the recipe's: upstream does not scale it, and a report that does not say so misleads.
+    """
+    published = recipe.train.batch_per_gpu * recipe.train.gpus_assumed
+    if batch == published:
+        return ()
+    lr = recipe.optimizer.lr
+    note = (
+        f"{batch} clips an iteration, the published run had {published}; the learning rate is the recipe's {lr:g}, "
+        f"not scaled (in proportion it would be {lr * batch / published:.3g})"
+    )
+    return (note,)
 
 
 def adopt(recipe: Recipe, checkpoint: Path) -> Trained:
@@ -120,13 +141,19 @@ def adopt(recipe: Recipe, checkpoint: Path) -> Trained:
 class WithLosses(torch.nn.Module):
     """A model together with its losses, so that what a distributed wrapper sees come out are plain tensors."""
 
-    def __init__(self, model: BEVFormer, recipe: Recipe) -> None:
+    def __init__(self, model: BEVFormer, recipe: Recipe, fabric: Fabric | None = None) -> None:
         super().__init__()
-        self.model, self.recipe = model, recipe
+        self.model, self.recipe, self._fabric = model, recipe, fabric
 
     def forward(self, frame: Frame, history: Tensor | None, truth: tuple[GroundTruth, ...]) -> dict[str, Tensor]:
-        """Return the named losses of a frame."""
-        return detection_losses(self.model(frame, history), truth, self.recipe.losses, self.recipe.matcher)
+        """Return the named losses of a frame, normalised by the matches of all processes (spec §D)."""
+        settings = (self.recipe.losses, self.recipe.matcher)
+        return detection_losses(self.model(frame, history), truth, *settings, mean_over_ranks=self._mean)
+
+    def _mean(self, value: Tensor) -> Tensor:
+        if self._fabric is None or self._fabric.world_size == 1:
+            return value
+        return cast("Tensor", self._fabric.all_reduce(value, reduce_op="mean"))
 
 
 def clip_losses(
@@ -173,12 +200,18 @@ def _workers(recipe: Recipe, *, smoke: bool) -> int:
     return recipe.smoke.workers if smoke else recipe.train.workers
 
 
-def _batches(recipe: Recipe, dataroot: Path, samples: Subset, *, workers: int) -> Callable[[int, int], Iterator[Clip]]:
-    """Return what yields the clips of an epoch from a given batch on; order and content depend on seed and epoch."""
+def batches_of(
+    recipe: Recipe, dataroot: Path, samples: Records, fabric: Fabric, *, workers: int
+) -> Callable[[int, int], Iterator[Clip]]:
+    """Return what yields this process's clips of an epoch from a given batch on.
+
+    Order and content depend on seed and epoch alone, whatever the number of workers.
+    """
     loader, batch, seed = FrameLoader(dataroot, recipe), recipe.train.batch_per_gpu, recipe.train.seed
+    world, rank = fabric.world_size, fabric.global_rank
 
     def batches(epoch: int, skip: int) -> Iterator[Clip]:
-        order = train_order(len(samples), epoch=epoch, seed=seed, batch=batch, world=1, rank=0)
+        order = train_order(len(samples), epoch=epoch, seed=seed, batch=batch, world=world, rank=rank)
         clips = Chosen(TrainClips(samples, loader, seed=seed, epoch=epoch), order[skip * batch :])
         return in_own_words(DataLoader(clips, batch_size=batch, collate_fn=collate_clips, num_workers=workers))
 

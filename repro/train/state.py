@@ -27,7 +27,8 @@ def save_state(
     """
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{STATE_FILE}.part"
-    fabric.save(part, {"model": model, "optimizer": optimizer, "iteration": iteration, "key": key})
+    scaler = fabric.strategy.precision.state_dict()
+    fabric.save(part, {"model": model, "optimizer": optimizer, "scaler": scaler, "iteration": iteration, "key": key})
     if fabric.is_global_zero:
         part.replace(folder / STATE_FILE)
     fabric.barrier()
@@ -49,6 +50,7 @@ def load_state(fabric: Fabric, folder: Path, *, model: torch.nn.Module, optimize
         iteration = int(stored["iteration"])
         model.load_state_dict(stored["model"])
         optimizer.load_state_dict(stored["optimizer"])
+        fabric.strategy.precision.load_state_dict(stored["scaler"])
     except (
         RuntimeError,
         KeyError,

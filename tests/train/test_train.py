@@ -17,7 +17,7 @@ from repro.train.log import LossLog, read_losses
 from repro.train.loop import TrainOutcome, TrainPlan, seed_of, train_loop
 from repro.train.optim import build_optimizer, schedule_factor
 from repro.train.state import STATE_FILE, TrainError, load_state
-from repro.train.stop import Interrupted
+from repro.stop import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

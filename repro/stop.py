@@ -18,8 +18,12 @@ class Interrupted(Exception):  # noqa: N818 — like KeyboardInterrupt, an event
 
 
 @contextmanager
-def stop_on_signal(when: str) -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether a stop was asked for; `when` says on stderr when it will happen."""
+def stop_on_signal(when: str, *, alone: bool = True) -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether a stop was asked for; `when` says on stderr when it will happen.
+
+    One of several processes (`alone` is False) is ended by SIGTERM at once: its launcher sends that when another one
+    died, and the iteration under way would wait for the dead.
+    """
     asked = False
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False  # only the main thread may handle signals
@@ -32,7 +36,8 @@ def stop_on_signal(when: str) -> Iterator[Callable[[], bool]]:
         asked = True
         print(f"\nstopping {when}; press Ctrl-C again to stop at once", file=sys.stderr, flush=True)  # noqa: T201
 
-    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    polite = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGINT,)
+    before = {s: signal.signal(s, ask) for s in polite}
     try:
         yield lambda: asked
     finally:
