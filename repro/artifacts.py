@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Outcome = Literal["reproduced", "better", "degraded", "not comparable"]
+COCO_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 TP_ERRORS = ("trans_err", "scale_err", "orient_err", "vel_err", "attr_err")  # the devkit's names; mATE … mAAE
 
 
@@ -94,6 +95,34 @@ class Metrics:
     results: str
     seconds: float
     processes: int = 1  # among which the frames were shared
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """The figures that published tables print, by name."""
+        return {"NDS": self.nds, "mAP": self.mean_ap}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CocoMetrics:
+    """What COCO's evaluator said of boxes (Deformable DETR spec §H), in 0..1; None where there is nothing to find.
+
+    `figures` by the names in `COCO_FIGURES` (s, m, l: areas under 32², under 96², above), `classes` is AP by category.
+    """
+
+    figures: dict[str, float | None]
+    classes: dict[str, float | None]
+    eval_set: str
+    samples: int
+    samples_in_split: int
+    detections: int
+    results: str
+    seconds: float
+    processes: int = 1  # among which the images were shared
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """The figure that published tables print, by name."""
+        return {"box AP": self.figures["AP"] or 0.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
