@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from repro.recipe import RecipeError, available, load_recipe
+from repro.recipe import RecipeError, available, load_any_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from repro.recipe import Recipe
+    from repro.recipe import AnyRecipe
 
 STAGES = ("data", "train", "evaluate", "compare", "report")
 DATA = ("nuscenes", "nuscenes-mini", "synth")
@@ -102,24 +102,31 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 def _recipes(words: argparse.Namespace) -> int:
     if words.name:
-        recipe = load_recipe(words.name)
+        recipe = load_any_recipe(words.name)
         text = recipe.model_dump_json(indent=1) if words.json else _page(recipe)
         sys.stdout.write(text + "\n")
         return 0
-    recipes = [load_recipe(name) for name in available()]
+    recipes = [load_any_recipe(name) for name in available()]
     if words.json:
-        rows = [{"name": r.name, "title": r.title, "nds": r.expected.nds, "map": r.expected.map} for r in recipes]
+        rows = [{"name": r.name, "title": r.title, **_published(r)} for r in recipes]
         sys.stdout.write(json.dumps({"schema_version": 1, "recipes": rows}, indent=1) + "\n")
         return 0
-    table = Table("recipe", "what it is", "published NDS", "published mAP", "±", box=None)
+    table = Table("recipe", "what it is", "published", "±", box=None)
     for r in recipes:
-        figures = ["–" if value is None else f"{value:.3f}" for value in (r.expected.nds, r.expected.map)]
-        table.add_row(r.name, r.title, *figures, f"{r.expected.tolerance:.3f}")
+        words_of = {"nds": "NDS", "map": "mAP", "box_ap": "box AP"}
+        figures = [f"{words_of[key]} {value:.3f}" for key, value in _published(r).items() if value is not None]
+        table.add_row(r.name, r.title, ", ".join(figures) or "–", f"{r.expected.tolerance:.3f}")
     Console().print(table)
     return 0
 
 
-def _page(recipe: Recipe) -> str:
+def _published(recipe: AnyRecipe) -> dict[str, float | None]:
+    """Return the published figures of a recipe by key; None where nothing was published."""
+    expected = recipe.expected.model_dump()
+    return {key: expected[key] for key in ("nds", "map", "box_ap") if key in expected}
+
+
+def _page(recipe: AnyRecipe) -> str:
     """Return the recipe as indented `key = value` lines, every key present."""
     lines: list[str] = []
 

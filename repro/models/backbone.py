@@ -12,7 +12,7 @@ from torchvision.ops import deform_conv2d
 from typing_extensions import Self
 
 if TYPE_CHECKING:
-    from repro.recipe.schema import Backbone as BackboneSettings
+    from repro.recipe.tables import Backbone as BackboneSettings
 
 BLOCKS = {18: (BasicBlock, (2, 2, 2, 2)), 50: (Bottleneck, (3, 4, 6, 3)), 101: (Bottleneck, (3, 4, 23, 3))}
 

@@ -17,7 +17,7 @@ from repro.train.state import TrainError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from repro.recipe.schema import Backbone as BackboneSettings
+    from repro.recipe.tables import Backbone as BackboneSettings
 
 
 def settings(**changes: object) -> BackboneSettings:
