@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from repro.artifacts import COCO_FIGURES, CocoMetrics
 from repro.atomic import replacing

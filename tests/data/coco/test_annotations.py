@@ -109,7 +109,7 @@ def test_a_missing_file_is_answered_with_the_archive_to_extract(tmp_path: Path) 
     [
         ({"images": [image_row(1), image_row(1)]}, "1 image ids stand there twice"),
         ({"annotations": [box_row(4, 2, [0, 0, 1, 1])]}, "annotation 4 belongs to image 2, which the file does not"),
-        ({"annotations": [box_row(4, 1, [0, 0, 1])]}, r"annotations\.0\.bbox\.3: Field required"),
+        ({"annotations": [{**box_row(4, 1, [0, 0, 1, 1]), "bbox": [0, 0, 1]}]}, r"annotations\.0\.bbox\.3: Field required"),
         ({"annotations": [box_row(4, 1, [0, 0, 1, 1], area="big")]}, r"annotations\.0\.area: Input should be a valid"),
         ({"categories": CATEGORIES[:3]}, "3 categories, expected the 80 of COCO detection under their own ids"),
         ({"images": [image_row(1, width=0)]}, r"images\.0\.width: Input should be greater than 0"),
