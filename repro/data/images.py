@@ -24,13 +24,16 @@ class Colours(Protocol):
     """How channels become numbers around zero: the [images] table of either model."""
 
     @property
-    def mean(self) -> Triple: ...
+    def mean(self) -> Triple:
+        """Taken away from each channel."""
 
     @property
-    def std(self) -> Triple: ...
+    def std(self) -> Triple:
+        """What each channel is divided by."""
 
     @property
-    def to_rgb(self) -> bool: ...
+    def to_rgb(self) -> bool:
+        """Whether the channels turn from BGR to RGB first."""
 
 
 def read_jpeg(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """The data path of COCO: from a folder with annotations/, train2017/ and val2017/ to batches of tensors.
 
-In: a data root. Out: `ImageBatch`es and their `ImageTruth`s. Nothing here knows a model; the models know nothing of this.
+In: a data root. Out: `ImageBatch`es and their `ImageTruth`s. Nothing here knows a model.
 """
 
 from repro.data.coco.annotations import CocoImage, CocoIndex, open_annotations

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pycocotools.coco import COCO
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from repro.atomic import digest, replacing, sha256_of
-
 from repro.data.records import DataError
 from repro.recipe.coco import COCO_CATEGORIES
 
@@ -132,7 +130,8 @@ class CocoIndex:
     @property
     def sizes(self) -> NDArray[np.int64]:
         """Rows and columns of each image [N, 2]."""
-        return np.stack([self.table[name].to_numpy() for name in ("height", "width")], 1).astype(np.int64)
+        columns = [self.table[name].to_numpy() for name in ("height", "width")]
+        return np.stack(columns, 1, dtype=np.int64)
 
     def trainable(self, smallest_side: int) -> list[int]:
         """Return the positions that training reads: sides of at least so many pixels, with boxes or without."""
@@ -168,8 +167,8 @@ def fingerprint_of(path: Path) -> str:
         ) from error
 
 
-def read_annotations(path: Path) -> COCO:
-    """Return the checked rows of an annotation file under pycocotools' own look-ups. Raises DataError."""
+def read_annotations(path: Path) -> _Document:
+    """Return the checked rows of an annotation file. Raises DataError."""
     again = f"extract {ARCHIVE} again"
     try:
         rows = _Document.model_validate_json(path.read_bytes())
@@ -183,13 +182,7 @@ def read_annotations(path: Path) -> COCO:
             f"images, annotations and categories; {again}"
         ) from error
     _check_links(path, rows)
-    coco = COCO()
-    coco.dataset = rows.model_dump()
-    known = {row.id: row for row in rows.images}
-    coco.imgs = {id_: row.model_dump() for id_, row in known.items()}
-    for row in coco.dataset["annotations"]:
-        coco.imgToAnns[row["image_id"]].append(row)
-    return coco
+    return rows
 
 
 def _check_links(path: Path, rows: _Document) -> None:
@@ -197,8 +190,8 @@ def _check_links(path: Path, rows: _Document) -> None:
     names = {row.id: row.name for row in rows.categories}
     if names != COCO_CATEGORIES:
         raise DataError(
-            f"{path}: {len(names)} categories, expected the {len(COCO_CATEGORIES)} of COCO detection under their own ids "
-            "(1 person … 90 toothbrush)"
+            f"{path}: {len(names)} categories, expected the {len(COCO_CATEGORIES)} of COCO detection under their own "
+            "ids (1 person … 90 toothbrush)"
         )
     images = {row.id for row in rows.images}
     if len(images) < len(rows.images):
@@ -208,29 +201,28 @@ def _check_links(path: Path, rows: _Document) -> None:
         raise DataError(f"{path}: annotation {lost.id} belongs to image {lost.image_id}, which the file does not have")
 
 
-def _table_of(coco: COCO, fingerprint: str) -> Any:
-    """Return one row an image, in the file's order."""
-    columns: dict[str, list[Any]] = {}
-    for image in coco.imgs.values():
-        rows = coco.imgToAnns[image["id"]] if image["id"] in coco.imgToAnns else []
-        values = {
-            **image,
-            "annotation_ids": [row["id"] for row in rows],
-            "categories": [row["category_id"] for row in rows],
-            "boxes": [value for row in rows for value in row["bbox"]],
-            "areas": [row["area"] for row in rows],
-            "crowds": [int(row["iscrowd"]) for row in rows],
-            "ignored": [int(row["ignore"]) for row in rows],
-        }
-        for name, value in values.items():
-            columns.setdefault(name, []).append(value)
+def _table_of(document: _Document, fingerprint: str) -> Any:
+    """Return one row an image, in the file's order, as pycocotools gives them."""
+    annotations: dict[int, list[_AnnotationRow]] = {}
+    for row in document.annotations:
+        annotations.setdefault(row.image_id, []).append(row)
+    per_image = [annotations.get(image.id, []) for image in document.images]
+    columns: dict[str, list[Any]] = {
+        **{name: [getattr(image, name) for image in document.images] for name in _ImageRow.model_fields},
+        "annotation_ids": [[row.id for row in rows] for rows in per_image],
+        "categories": [[row.category_id for row in rows] for rows in per_image],
+        "boxes": [[value for row in rows for value in row.bbox] for rows in per_image],
+        "areas": [[row.area for row in rows] for rows in per_image],
+        "crowds": [[int(row.iscrowd) for row in rows] for rows in per_image],
+        "ignored": [[int(row.ignore) for row in rows] for rows in per_image],
+    }
     number, real, flag = pa.list_(pa.int64()), pa.list_(pa.float64()), pa.list_(pa.uint8())
     kinds = {"id": pa.int64(), "file_name": pa.string(), "height": pa.int64(), "width": pa.int64()}
     kinds |= {"annotation_ids": number, "categories": number, "boxes": real, "areas": real}
     kinds |= {"crowds": flag, "ignored": flag}
-    meta = json.dumps({"fingerprint": fingerprint, "boxes": len(coco.dataset["annotations"])})
+    meta = json.dumps({"fingerprint": fingerprint, "boxes": len(document.annotations)})
     schema = pa.schema(list(kinds.items()), metadata={"bevready": meta})
-    return pa.table({name: columns.get(name, []) for name in kinds}, schema=schema)
+    return pa.table({name: columns[name] for name in kinds}, schema=schema)
 
 
 def boxes_to_find(image: CocoImage) -> NDArray[np.bool_]:
@@ -242,7 +234,8 @@ def boxes_to_find(image: CocoImage) -> NDArray[np.bool_]:
     inside_w = np.minimum(x + w, image.width) - np.maximum(x, 0)
     inside_h = np.minimum(y + h, image.height) - np.maximum(y, 0)
     there = (inside_w > 0) & (inside_h > 0) & (image.areas > 0) & (w >= 1) & (h >= 1)
-    return there & ~image.crowds & ~image.ignored & np.isin(image.categories, CATEGORY_IDS)
+    there &= ~image.crowds & ~image.ignored & np.isin(image.categories, CATEGORY_IDS)
+    return np.asarray(there, bool)
 
 
 def truth_of(image: CocoImage, labels: Labels) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

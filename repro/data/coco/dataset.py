@@ -109,7 +109,8 @@ def centred(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.flo
     """Return centre x, y, width, height in 0..1 [G, 4] of corners [G, 4] in an image of `size` rows, columns."""
     rows, columns = size
     x1, y1, x2, y2 = boxes.T
-    return np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], 1) / np.array([columns, rows] * 2, np.float32)
+    centred_boxes = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], 1)
+    return np.asarray(centred_boxes / np.array([columns, rows] * 2, np.float32), np.float32)
 
 
 def collate_images(batches: Sequence[ImageBatch]) -> ImageBatch:

@@ -217,7 +217,7 @@ def _draw_crowd(pixels: NDArray[np.uint8], taken: NDArray[np.bool_], rng: np.ran
     rows, columns = taken.shape
     mask = np.zeros((rows, columns), np.uint8)
     for x, y in zip(rng.randint(4, columns // 4, 6), rng.randint(4, rows // 4, 6), strict=True):
-        cv2.circle(mask, (int(x), int(y)), 3, 1, -1)
+        cv2.circle(mask, (int(x), int(y)), 3, (1,), -1)
     mask[taken] = 0
     mask[0, 0] = 1  # never empty
     pixels[mask == 1] = SHAPES[37][2]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pycocotools.coco import COCO
 
 from repro.data.coco.annotations import fingerprint_of, open_annotations, truth_of
 from repro.data.records import DataError
@@ -57,14 +58,14 @@ def test_the_original_repository_clips_at_once_and_keeps_slivers() -> None:
 
 
 @pytest.fixture
-def annotations(tmp_path: Path) -> Path:
+def three_images(tmp_path: Path) -> Path:
     images = [image_row(7), image_row(3, 20, 200), image_row(5, 40, 200)]
     boxes = [box_row(1, 3, [1, 2, 3, 4]), box_row(2, 7, [5, 6, 7, 8]), box_row(9, 7, [9, 10, 11, 12], iscrowd=1)]
     return write(tmp_path / "annotations" / "instances_val2017.json", document(images, boxes))
 
 
-def test_images_and_their_boxes_keep_the_order_of_the_file(annotations: Path, tmp_path: Path) -> None:
-    index = open_annotations(annotations, tmp_path / "cache")
+def test_images_and_their_boxes_keep_the_order_of_the_file(three_images: Path, tmp_path: Path) -> None:
+    index = open_annotations(three_images, tmp_path / "cache")
     assert [index[i].id for i in range(len(index))] == [7, 3, 5]
     assert index[0].boxes.tolist() == [[5, 6, 7, 8], [9, 10, 11, 12]]
     assert index[0].annotation_ids.tolist() == [2, 9]
@@ -75,28 +76,39 @@ def test_images_and_their_boxes_keep_the_order_of_the_file(annotations: Path, tm
         index[3]
 
 
-def test_narrow_images_are_left_out_of_training_and_empty_ones_stay(annotations: Path, tmp_path: Path) -> None:
-    index = open_annotations(annotations, tmp_path / "cache")
+def test_images_and_boxes_are_those_that_pycocotools_reads(synth_coco: Path, tmp_path: Path) -> None:
+    path = synth_coco / "annotations" / "instances_train2017.json"
+    theirs, ours = COCO(str(path)), open_annotations(path, tmp_path)
+    assert [ours[i].id for i in range(len(ours))] == theirs.getImgIds()
+    for i in range(len(ours)):
+        rows = theirs.loadAnns(theirs.getAnnIds(imgIds=ours[i].id))
+        assert ours[i].annotation_ids.tolist() == [row["id"] for row in rows]
+        assert ours[i].boxes.tolist() == [row["bbox"] for row in rows]
+        assert ours[i].crowds.tolist() == [row["iscrowd"] == 1 for row in rows]
+
+
+def test_narrow_images_are_left_out_of_training_and_empty_ones_stay(three_images: Path, tmp_path: Path) -> None:
+    index = open_annotations(three_images, tmp_path / "cache")
     assert index.trainable(32) == [0, 2]
     assert index.trainable(0) == [0, 1, 2]
 
 
 def test_an_index_is_read_again_by_its_fingerprint_and_reaches_workers_as_a_path(
-    annotations: Path, tmp_path: Path
+    three_images: Path, tmp_path: Path
 ) -> None:
     told: list[str] = []
-    first = open_annotations(annotations, tmp_path / "cache", tell=told.append)
-    second = open_annotations(annotations, tmp_path / "cache", tell=told.append)
+    first = open_annotations(three_images, tmp_path / "cache", tell=told.append)
+    second = open_annotations(three_images, tmp_path / "cache", tell=told.append)
     assert told == ["reading instances_val2017.json"]
-    assert first.fingerprint == second.fingerprint == fingerprint_of(annotations)
+    assert first.fingerprint == second.fingerprint == fingerprint_of(three_images)
     assert pickle.loads(pickle.dumps(first))[1].id == 3  # noqa: S301 — bytes of two lines ago
 
 
-def test_a_damaged_index_says_that_it_may_go(annotations: Path, tmp_path: Path) -> None:
-    index = open_annotations(annotations, tmp_path / "cache")
+def test_a_damaged_index_says_that_it_may_go(three_images: Path, tmp_path: Path) -> None:
+    index = open_annotations(three_images, tmp_path / "cache")
     index.path.write_bytes(b"ARROW1")
-    with pytest.raises(DataError, match="damaged .*; delete it, it is written anew from the annotations"):
-        open_annotations(annotations, tmp_path / "cache")
+    with pytest.raises(DataError, match=r"damaged .*; delete it, it is written anew from the annotations"):
+        open_annotations(three_images, tmp_path / "cache")
 
 
 def test_a_missing_file_is_answered_with_the_archive_to_extract(tmp_path: Path) -> None:
@@ -109,7 +121,10 @@ def test_a_missing_file_is_answered_with_the_archive_to_extract(tmp_path: Path) 
     [
         ({"images": [image_row(1), image_row(1)]}, "1 image ids stand there twice"),
         ({"annotations": [box_row(4, 2, [0, 0, 1, 1])]}, "annotation 4 belongs to image 2, which the file does not"),
-        ({"annotations": [{**box_row(4, 1, [0, 0, 1, 1]), "bbox": [0, 0, 1]}]}, r"annotations\.0\.bbox\.3: Field required"),
+        (
+            {"annotations": [{**box_row(4, 1, [0, 0, 1, 1]), "bbox": [0, 0, 1]}]},
+            r"annotations\.0\.bbox\.3: Field required",
+        ),
         ({"annotations": [box_row(4, 1, [0, 0, 1, 1], area="big")]}, r"annotations\.0\.area: Input should be a valid"),
         ({"categories": CATEGORIES[:3]}, "3 categories, expected the 80 of COCO detection under their own ids"),
         ({"images": [image_row(1, width=0)]}, r"images\.0\.width: Input should be greater than 0"),

@@ -144,7 +144,5 @@ def test_recipes_of_the_original_number_labels_by_category(split: CocoSplit) -> 
     recipe: DetrRecipe = NANO.model_copy(update={"data": NANO.data.model_copy(update={"labels": "category_id"})})
     _, (by_category,) = TrainImages(split, recipe, seed=0, epoch=0)[0]
     _, (in_order,) = TrainImages(split, NANO, seed=0, epoch=0)[0]
-    assert sorted(by_category.labels.tolist()) == sorted(
-        split.index[0].categories[~split.index[0].crowds].tolist()
-    )
+    assert sorted(by_category.labels.tolist()) == sorted(split.index[0].categories[~split.index[0].crowds].tolist())
     assert by_category.labels.tolist() != in_order.labels.tolist()

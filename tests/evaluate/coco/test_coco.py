@@ -73,9 +73,7 @@ def indexed(folder: Path, content: dict[str, Any]) -> CocoIndex:
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 12))
-def test_the_figures_are_those_of_pycocotools(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, images: int
-) -> None:
+def test_the_figures_are_those_of_pycocotools(tmp_path_factory: pytest.TempPathFactory, seed: int, images: int) -> None:
     truth, found = random_set(np.random.RandomState(seed), images)
     if not found or all(row["iscrowd"] for row in truth["annotations"]):
         return
@@ -138,7 +136,7 @@ def test_a_damaged_result_file_is_named(tmp_path_factory: pytest.TempPathFactory
     (folder / "results.json").write_bytes(data)
     if data == b"[]":
         return
-    with pytest.raises(EvaluationError, match="results.json: not a COCO result file"):
+    with pytest.raises(EvaluationError, match=r"results\.json: not a COCO result file"):
         evaluate_boxes(folder / "results.json", index, [0], "val2017")
 
 
