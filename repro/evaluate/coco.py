@@ -1,4 +1,4 @@
-"""COCO's average precision over boxes (spec §H), through faster-coco-eval: pycocotools' figures, several times faster."""
+"""COCO's average precision over boxes (spec §H) through faster-coco-eval: the figures of pycocotools, sooner."""
 
 from __future__ import annotations
 

@@ -26,9 +26,20 @@ if TYPE_CHECKING:
     from repro.recipe import DetrRecipe
     from repro.recipe.deformable_detr import CocoImages
 
-Example = tuple[ImageBatch, tuple[ImageTruth, ...]]
 NO_BOXES = np.zeros((0, 4), np.float32)
 NO_LABELS = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Training images and their ground truth, one entry an image."""
+
+    images: ImageBatch
+    truth: tuple[ImageTruth, ...]
+
+    def to(self, device: str) -> Examples:
+        """Return the examples with their tensors on `device`."""
+        return Examples(self.images.to(device), tuple(entry.to(device) for entry in self.truth))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,7 @@ class TestImages(Dataset[ImageBatch]):
         return prepared_image(self._split.pixels(image), image.id, self._recipe.images)
 
 
-class TrainImages(Dataset[Example]):
+class TrainImages(Dataset[Examples]):
     """Training images with their boxes; what is random about one is a function of (seed, epoch, index)."""
 
     def __init__(self, split: CocoSplit, recipe: DetrRecipe, *, seed: int, epoch: int) -> None:
@@ -68,14 +79,14 @@ class TrainImages(Dataset[Example]):
     def __len__(self) -> int:
         return len(self._split.index)
 
-    def __getitem__(self, index: int) -> Example:
+    def __getitem__(self, index: int) -> Examples:
         recipe, image = self._recipe, self._split.index[index]
         rng = np.random.RandomState(np.random.SeedSequence((self._seed, self._epoch, index)).generate_state(4))
         boxes, labels = truth_of(image, recipe.data.labels)
         seen = Annotated(pixels=self._split.pixels(image), boxes=boxes, labels=labels, scale=np.ones(4, np.float32))
         seen = augment(seen, recipe.augment, recipe.images.resize, rng)
         truth = ImageTruth(torch.from_numpy(centred(seen.boxes, seen.size)), torch.from_numpy(seen.labels))
-        return _batch_of(seen, (image.height, image.width), image.id, recipe.images), (truth,)
+        return Examples(_batch_of(seen, (image.height, image.width), image.id, recipe.images), (truth,))
 
 
 def prepared_image(pixels: NDArray[np.uint8], image_id: int, settings: CocoImages) -> ImageBatch:
@@ -133,10 +144,10 @@ def collate_images(batches: Sequence[ImageBatch]) -> ImageBatch:
     )
 
 
-def collate_examples(examples: Sequence[Example]) -> Example:
+def collate_examples(examples: Sequence[Examples]) -> Examples:
     """Return one batch of all images, and their ground truth, one entry an image."""
-    truth = tuple(entry for _, truths in examples for entry in truths)
-    return collate_images([batch for batch, _ in examples]), truth
+    truth = tuple(entry for example in examples for entry in example.truth)
+    return Examples(collate_images([example.images for example in examples]), truth)
 
 
 def _batch_of(image: Annotated, original: tuple[int, int], image_id: int, settings: CocoImages) -> ImageBatch:

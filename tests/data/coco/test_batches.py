@@ -58,17 +58,18 @@ def test_pixels_are_rgb_minus_mean_over_deviation() -> None:
 
 
 def test_boxes_are_centred_fractions_of_the_unpadded_image(split: CocoSplit) -> None:
-    batch, (truth,) = TrainImages(split, NANO, seed=0, epoch=0)[0]
+    example = TrainImages(split, NANO, seed=0, epoch=0)[0]
+    (truth,) = example.truth
     image = split.index[0]
     x, y, w, h = image.boxes[~image.crowds].T
     expected = np.stack([(x + w / 2) / 256, (y + h / 2) / 192, w / 256, h / 192], 1)
     assert torch.allclose(truth.boxes.double(), torch.from_numpy(expected), atol=1e-6)
     assert len(truth.labels) == len(truth.boxes) > 0
-    assert batch.ids == (image.id,)
+    assert example.images.ids == (image.id,)
 
 
 def test_an_image_without_boxes_has_an_empty_truth(split: CocoSplit) -> None:
-    _, (truth,) = TrainImages(split, NANO, seed=0, epoch=0)[6]
+    (truth,) = TrainImages(split, NANO, seed=0, epoch=0)[6].truth
     assert truth.boxes.shape == (0, 4)
     assert truth.labels.dtype == torch.int64
 
@@ -78,15 +79,13 @@ def test_workers_change_nothing(split: CocoSplit) -> None:
     recipe = NANO.model_copy(update={"augment": augment})
     images = TrainImages(split, recipe, seed=1, epoch=2)
     alone, helped = (
-        [batch for batch, _ in DataLoader(images, batch_size=2, collate_fn=collate_examples, num_workers=workers)]
+        [example.images for example in DataLoader(images, batch_size=2, collate_fn=collate_examples, num_workers=workers)]
         for workers in (0, 1)
     )
     assert all(torch.equal(one.images, other.images) for one, other in zip(alone, helped, strict=True))
     other_epoch = TrainImages(split, recipe, seed=1, epoch=3)
     assert any(
-        images[i][0].images.shape != other_epoch[i][0].images.shape
-        or not torch.equal(images[i][0].images, other_epoch[i][0].images)
-        for i in range(4)
+        not torch.equal(images[i].images.images, other_epoch[i].images.images) for i in range(4)
     )
 
 
@@ -142,7 +141,7 @@ def test_an_image_of_another_size_than_annotated_is_refused(synth_coco: Path, sp
 
 def test_recipes_of_the_original_number_labels_by_category(split: CocoSplit) -> None:
     recipe: DetrRecipe = NANO.model_copy(update={"data": NANO.data.model_copy(update={"labels": "category_id"})})
-    _, (by_category,) = TrainImages(split, recipe, seed=0, epoch=0)[0]
-    _, (in_order,) = TrainImages(split, NANO, seed=0, epoch=0)[0]
+    (by_category,) = TrainImages(split, recipe, seed=0, epoch=0)[0].truth
+    (in_order,) = TrainImages(split, NANO, seed=0, epoch=0)[0].truth
     assert sorted(by_category.labels.tolist()) == sorted(split.index[0].categories[~split.index[0].crowds].tolist())
     assert by_category.labels.tolist() != in_order.labels.tolist()
