@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from repro.recipe import AnyRecipe
 
 STAGES = ("data", "train", "evaluate", "compare", "report")
-DATA = ("nuscenes", "nuscenes-mini", "synth")
+DATA = ("nuscenes", "nuscenes-mini", "coco", "synth")
 EPILOG = """\
 examples
   python -m repro run --recipe bevformer_tiny --data synth --smoke      the whole path in minutes, no licence, no GPU
@@ -81,8 +81,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--recipe", required=True, metavar="NAME", help="a name out of `repro recipes`, or a .toml file")
-    run.add_argument("--data", choices=DATA, default="nuscenes", help="which data set (default: %(default)s)")
-    run.add_argument("--dataroot", type=Path, help="the folder with samples/ and v1.0-*/ (default: data/nuscenes)")
+    run.add_argument("--data", choices=DATA, help="which data set (default: nuscenes, or coco)")
+    run.add_argument(
+        "--dataroot",
+        type=Path,
+        help="the folder with samples/ and v1.0-*/, or annotations/ and *2017/ (default: data/…)",
+    )
     run.add_argument("--run", type=Path, metavar="DIR", help="run folder; the same one resumes (default: runs/…)")
     run.add_argument("--stage", choices=STAGES, default="report", help="stop after this stage")
     run.add_argument("--smoke", action="store_true", help="shorten every stage; the report says what was shortened")

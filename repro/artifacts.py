@@ -46,7 +46,7 @@ class DataReady:
     eval_split: str
     train_samples: int
     eval_samples: int
-    scenes: int
+    scenes: int | None  # None: images of their own, no scenes
     boxes: int
     warnings: tuple[str, ...]
 
@@ -123,6 +123,9 @@ class CocoMetrics:
     def headline(self) -> dict[str, float]:
         """The figure that published tables print, by name."""
         return {"box AP": self.figures["AP"] or 0.0}
+
+
+AnyMetrics = Metrics | CocoMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

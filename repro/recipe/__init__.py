@@ -5,6 +5,7 @@ In: a TOML file. Out: a `Recipe`. Nothing here knows torch, a data set on disk o
 
 from repro.recipe.bevformer import Decoder, Encoder, Model, Quirks
 from repro.recipe.deformable_detr import (
+    CocoExpected,
     DetrCoder,
     DetrLosses,
     DetrMatcher,
@@ -41,6 +42,7 @@ from repro.recipe.schema import (
 __all__ = [
     "AnyRecipe",
     "Augment",
+    "CocoExpected",
     "Coder",
     "Data",
     "Decoder",
@@ -66,8 +68,8 @@ __all__ = [
     "StepSchedule",
     "Train",
     "available",
+    "differences",
     "load_any_recipe",
     "load_detr_recipe",
-    "differences",
     "load_recipe",
 ]

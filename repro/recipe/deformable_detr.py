@@ -188,6 +188,11 @@ class CocoExpected(Closed):
     split: Literal["val2017"]
     source: str
 
+    @property
+    def published(self) -> dict[str, float | None]:
+        """The published figure by the name that the evaluator gives it; None where nothing was published."""
+        return {"box AP": self.box_ap}
+
 
 class CocoSmoke(Closed):
     """How far `--smoke` shortens each stage; every figure it changes is named in the report."""

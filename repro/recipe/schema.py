@@ -182,6 +182,11 @@ class Expected(Closed):
     split: Literal["val", "mini_val", "mini_train"]
     source: str
 
+    @property
+    def published(self) -> dict[str, float | None]:
+        """The published figures by the names that evaluators give them; None where nothing was published."""
+        return {"NDS": self.nds, "mAP": self.map}
+
 
 class Smoke(Closed):
     """How far `--smoke` shortens each stage; every figure it changes is named in the report."""

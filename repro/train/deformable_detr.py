@@ -12,7 +12,6 @@ from repro.data.coco.dataset import CocoSplit, Examples, TrainImages, collate_ex
 from repro.data.samplers import batches_per_epoch, grouped_order
 from repro.models.deformable_detr import DeformableDETR, build_deformable_detr, detection_losses
 from repro.models.deformable_detr.names import our_name, with_counters
-from repro.recipe import DetrRecipe
 from repro.train.optim import build_slow_optimizer, step_factor
 from repro.train.pretrained import load_pretrained
 from repro.train.teach import Lesson, in_own_words
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from repro.artifacts import DataReady
+    from repro.recipe import DetrRecipe
 
 
 class WithImageLosses(torch.nn.Module):

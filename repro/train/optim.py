@@ -24,9 +24,7 @@ def build_optimizer(model: torch.nn.Module, settings: Optimizer) -> torch.optim.
 
 def build_slow_optimizer(model: torch.nn.Module, settings: DetrOptimizer) -> torch.optim.AdamW:
     """Return AdamW as above; parameters whose name holds a word of `settings.slow` learn slower."""
-    return _adamw(
-        model, settings, lambda name: any(word in name for word in settings.slow), settings.slow_lr_factor
-    )
+    return _adamw(model, settings, lambda name: any(word in name for word in settings.slow), settings.slow_lr_factor)
 
 
 def _adamw(

@@ -1,4 +1,4 @@
-"""What training BEVFormer takes: clips, their order, history and losses. What training is at all stands in `teach.py`."""
+"""What training BEVFormer takes: clips, their order, history and losses. What training is stands in `teach.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from repro.data.samplers import train_order
 from repro.models.bevformer import BEVFormer, build_bevformer, history_of
 from repro.models.losses import detection_losses
 from repro.models.upstream_names import our_name
-from repro.recipe import Recipe
 from repro.tensors import Clip, Frame, GroundTruth
 from repro.train.optim import build_optimizer, schedule_factor
 from repro.train.pretrained import load_pretrained
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from repro.artifacts import DataReady, Trained
     from repro.data.dataset import Records
+    from repro.recipe import Recipe
 
 __all__ = ["BEVFORMER", "WEIGHTS", "WithLosses", "batches_of", "clip_losses", "train"]
 

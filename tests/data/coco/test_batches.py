@@ -79,14 +79,15 @@ def test_workers_change_nothing(split: CocoSplit) -> None:
     recipe = NANO.model_copy(update={"augment": augment})
     images = TrainImages(split, recipe, seed=1, epoch=2)
     alone, helped = (
-        [example.images for example in DataLoader(images, batch_size=2, collate_fn=collate_examples, num_workers=workers)]
+        [
+            example.images
+            for example in DataLoader(images, batch_size=2, collate_fn=collate_examples, num_workers=workers)
+        ]
         for workers in (0, 1)
     )
     assert all(torch.equal(one.images, other.images) for one, other in zip(alone, helped, strict=True))
     other_epoch = TrainImages(split, recipe, seed=1, epoch=3)
-    assert any(
-        not torch.equal(images[i].images.images, other_epoch[i].images.images) for i in range(4)
-    )
+    assert any(not torch.equal(images[i].images.images, other_epoch[i].images.images) for i in range(4))
 
 
 def test_the_pil_resize_is_that_of_pil() -> None:
