@@ -65,7 +65,8 @@ class Trained:
     last_loss: float | None
     seconds: float
     notes: tuple[str, ...]
-    batch: int | None = None  # clips an iteration, all processes together; None without training
+    batch: int | None = None  # items an iteration, all processes together; None without training
+    items: str = "clips"  # what a batch is made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,7 +146,7 @@ def _training(trained: Trained) -> list[str]:
         how = (
             f"{trained.iterations} iterations of {trained.iterations_per_epoch * trained.epochs} "
             f"({trained.epochs} epochs of {trained.iterations_per_epoch}) in {duration_words(trained.seconds)}, "
-            + (f"{trained.batch} clips each, " if trained.batch else "")
+            + (f"{trained.batch} {trained.items} each, " if trained.batch else "")
             + f"started from {trained.init}; total loss {_number(trained.first_loss)} at the first logged iteration, "
             f"{_number(trained.last_loss)} at the last (`train/losses.csv`, `train/tensorboard`)."
         )

@@ -121,6 +121,7 @@ def teach(
         seconds=round(outcome.seconds, 3),
         notes=(*notes, *batch_note(recipe, batch, lesson.items), *resumed),
         batch=batch,
+        items=lesson.items,
     )
 
 
