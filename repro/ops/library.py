@@ -95,8 +95,11 @@ def _load() -> tuple[str, frozenset[str]]:
     for name in OPERATORS:
         _register(name)
     kernels = {name for name in ("cpu", "cuda") if _has_kernel(name.upper())}
+    images = torch.ops.bevready.device_images() if "cuda" in kernels else "none"
+    if images == "none":  # the host side is there, the device code is not
+        kernels.discard("cuda")
     words = f"extension (cpu {torch.ops.bevready.cpu_instructions()}"
-    words += ", cuda)" if "cuda" in kernels else f"); on cuda {REFERENCE}"
+    words += f", cuda {images})" if "cuda" in kernels else f"); on cuda {REFERENCE}"
     return words, frozenset({*kernels, "meta"})
 
 

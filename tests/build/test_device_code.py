@@ -1,17 +1,20 @@
-"""Device code by NVRTC alone: the installed torch's, and that of CUDA 12.8 where its wheel was unpacked.
+"""Device code by NVRTC alone: the installed torch's, and that of the cu128 stack, fetched by its lock.
 
-BEVREADY_TEST_NVRTC12 names the folder of an unpacked nvidia-cuda-nvrtc-cu12 12.8 wheel; the tests of the cu128 stack
-need nothing else of it.
+BEVREADY_TEST_NVRTC12 names the folder of an unpacked nvidia-cuda-nvrtc-cu12 wheel, where nothing can be fetched.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -35,10 +38,27 @@ def library_13() -> Path:
     return found
 
 
+@functools.cache
+def wheel_12() -> Path:
+    """Fetch the one wheel of the cu128 stack that compiles, by the hashes of its lock; return where it is unpacked."""
+    named = os.environ.get("BEVREADY_TEST_NVRTC12")
+    if named:
+        return Path(named)
+    folder = Path(tempfile.mkdtemp(prefix="bevready-nvrtc12-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    lock = (ROOT / "env" / "cu128" / "requirements.lock").read_text(encoding="utf-8")
+    one = re.search(r"^nvidia-cuda-nvrtc-cu12==(?:.*\\\n)+?.*[^\\]\n", lock, re.MULTILINE)
+    assert one, "the lock of cu128 names no NVRTC"
+    (folder / "one.lock").write_text(one[0], encoding="utf-8")
+    words = [sys.executable, "-m", "pip", "install", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    subprocess.run([*words, "--quiet", "--target", str(folder), "-r", str(folder / "one.lock")], check=False)
+    return folder
+
+
 def library_12() -> Path:
-    found = Path(os.environ.get("BEVREADY_TEST_NVRTC12", "/nowhere")) / "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"
+    found = wheel_12() / "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"
     if not found.exists():
-        pytest.skip("no NVRTC of CUDA 12.8: pip download nvidia-cuda-nvrtc-cu12, unpack, name it BEVREADY_TEST_NVRTC12")
+        pytest.skip("pip could not fetch the NVRTC of CUDA 12.8; name an unpacked wheel with BEVREADY_TEST_NVRTC12")
     return found
 
 
