@@ -34,7 +34,7 @@ from repro.rundir import RunDir, RunDirError
 from repro.stop import Interrupted
 from repro.train.state import TrainError
 from repro.weights import CheckpointError
-from repro.world import from_first, open_world
+from repro.world import from_first, is_agreed, open_world
 
 if TYPE_CHECKING:
     import argparse
@@ -62,30 +62,59 @@ def run(words: argparse.Namespace) -> int:
     """Run the job, as one process or several, and return the exit code."""
     place = place_of(os.environ)
     if place.world == 1:
-        return _answered(lambda: _launch(words) if _many(words) else _run(words, place), place)
-    return leave_outcome(_answered(lambda: _run(words, place), place))
+        return _answered(lambda: _launch(words) if _many(words) else _run(words, place))
+    try:
+        return leave_outcome(_answered(lambda: _run(words, place), aloud=lambda why: _speaks(place, why)))
+    except _Alone as end:  # the others do not know: only a code that is not 0 has the launcher end them too
+        leave_outcome(end.code)
+        return end.code
+    except RuntimeError as error:
+        if not LOST_PEER.search(str(error)):
+            raise
+        last = str(error).strip().splitlines()[-1][:200]
+        sys.stderr.write(f"process {place.rank} of {place.world} lost the others: {last}\n")
+        return BAD_INPUT
 
 
-def _answered(work: Callable[[], int], place: Place) -> int:
-    """Return the exit code of `work`, with one message for each mistake of the user."""
+class _Alone(Exception):  # noqa: N818 — an end, like SystemExit
+    """One process of several ends with a mistake that only it has seen."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _speaks(place: Place, why: BaseException) -> bool:
+    """Tell whether this process puts `why` into words: the first one what all know, each what it alone has seen."""
+    return place.rank == 0 or not (is_agreed(why) or isinstance(why, (Interrupted, KeyboardInterrupt)))
+
+
+def _answered(work: Callable[[], int], *, aloud: Callable[[BaseException], bool] | None = None) -> int:
+    """Return the exit code of `work`, with one message for each mistake of the user.
+
+    `aloud` says, in one of several processes, whether it is this one that speaks. Raises _Alone there for a mistake
+    that the others have not seen.
+    """
     try:
         return work()
-    except (*USER_ERRORS, WordsError, LaunchError) as error:
-        return _refuse(str(error))
-    except OSError as error:
-        if error.errno not in NO_ROOM:
+    except (*USER_ERRORS, WordsError, LaunchError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_ROOM:
             raise
-        return _refuse(
-            f"{error.filename or 'writing'}: {error.strerror}; free some space or choose --run DIR elsewhere"
-        )
+        if aloud is None or aloud(error):
+            _refuse(_in_words(error))
+        if aloud is not None and not is_agreed(error):
+            raise _Alone(BAD_INPUT) from error
+        return BAD_INPUT
     except (Interrupted, KeyboardInterrupt) as why:
-        if place.rank == 0:
+        if aloud is None or aloud(why):
             sys.stderr.write(f"{str(why) or 'interrupted'}; the same command goes on from there\n")
         return INTERRUPTED
-    except RuntimeError as error:
-        if place.world == 1 or not LOST_PEER.search(str(error)):
-            raise
-        sys.exit(f"process {place.rank} of {place.world} lost the others: {str(error).strip().splitlines()[-1][:200]}")
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'writing'}: {error.strerror}; free some space or choose --run DIR elsewhere"
+    return str(error)
 
 
 def _many(words: argparse.Namespace) -> bool:
@@ -103,7 +132,7 @@ def _launch(words: argparse.Namespace) -> int:
     processes = words.gpus or words.processes or 1
     command = launch_command(words.typed, processes=processes, nodes=words.nodes, env=os.environ)
     if _consult(recipe).num_problems and not words.force:
-        return _refuse(DOCTOR_REFUSES)
+        raise WordsError(DOCTOR_REFUSES)
     sys.stderr.write(f"launching  {shlex.join(command)}\n")
     return run_launched(command, processes=processes)
 
@@ -113,7 +142,7 @@ def _run(words: argparse.Namespace, place: Place) -> int:
     _check(words)
     seen = _consult(recipe, aloud=TALK not in os.environ) if place.rank == 0 else None
     if seen is not None and seen.num_problems and not words.force:
-        return _refuse(DOCTOR_REFUSES)
+        raise WordsError(DOCTOR_REFUSES)
     settings = recipe.train
     fabric = open_world(
         place, device=_device(words), nodes=words.nodes, precision=settings.precision, loss_scale=settings.loss_scale
@@ -123,7 +152,7 @@ def _run(words: argparse.Namespace, place: Place) -> int:
             fabric, lambda: _job(words, recipe, cast("Consultation", seen), processes=max(place.world, _asked(words)))
         )
         if words.plan:
-            for stage in plan(job, folder):
+            for stage in plan(job, folder) if place.rank == 0 else ():
                 sys.stdout.write(f"{stage.stage:<9} {'run ' if stage.runs else 'skip'}  {stage.why}\n")
             return DONE
         verdict = reproduce(job, folder, fabric, say=_say if place.rank == 0 else lambda _stage: None)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from repro.launch import Place
 
 T = TypeVar("T")
+AGREED = "seen_by_all_processes"
 PATIENCE = dt.timedelta(hours=2)  # the others wait while the first one indexes a data set or scores a split
 ENVIRONMENTS = {"none": LightningEnvironment, "torchrun": TorchElasticEnvironment, "slurm": SLURMEnvironment}
 
@@ -59,6 +60,11 @@ def open_world(place: Place, *, device: str, nodes: int, precision: Any, loss_sc
     return fabric
 
 
+def is_agreed(error: BaseException) -> bool:
+    """Tell whether all processes got this error from the first one, by `from_first`."""
+    return bool(getattr(error, AGREED, False))
+
+
 def from_first(fabric: Fabric, make: Callable[[], T]) -> T:
     """Return what `make` returns on the first process, on all of them; what it raises there is raised everywhere.
 
@@ -73,5 +79,6 @@ def from_first(fabric: Fabric, make: Callable[[], T]) -> T:
     value: T
     value, failure = fabric.broadcast(answer) if fabric.world_size > 1 else answer
     if failure is not None:
+        setattr(failure, AGREED, True)
         raise failure
     return value

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from repro.artifacts import DataReady
+    from repro.train.loop import TrainOutcome
     from repro.weights import Fit
 
 WEIGHTS = "weights.pth"
@@ -104,24 +105,42 @@ def teach(
         losses_of=lambda batch, rng: lesson.losses_of(model, bare, batch.to(str(fabric.device)), recipe, rng),
         folder=folder,
     )
-    about = {"recipe": recipe.name, "iterations": str(plan.iterations)}
-    from_first(fabric, lambda: save_checkpoint(folder / WEIGHTS, bare, about=about))
+
+    def finished() -> Trained:
+        save_checkpoint(folder / WEIGHTS, bare, about={"recipe": recipe.name, "iterations": str(plan.iterations)})
+        batch = recipe.train.batch_per_gpu * fabric.world_size
+        return _trained(recipe, folder, plan, outcome, init=init, notes=notes, batch=batch, items=lesson.items)
+
+    return from_first(fabric, finished)
+
+
+def _trained(
+    recipe: AnyRecipe,
+    folder: Path,
+    plan: TrainPlan,
+    outcome: TrainOutcome,
+    *,
+    init: str,
+    notes: tuple[str, ...],
+    batch: int,
+    items: str,
+) -> Trained:
+    """Return what the training left in `folder`."""
     losses = [row["loss"] for row in read_losses(folder / LOSSES)]
     resumed = (f"resumed at iteration {outcome.started_at}",) if outcome.started_at else ()
-    batch = recipe.train.batch_per_gpu * fabric.world_size
     return Trained(
         checkpoint=f"{folder.name}/{WEIGHTS}",
         sha256=sha256_of(folder / WEIGHTS),
         init=init,
         epochs=recipe.schedule.epochs,
         iterations=plan.iterations,
-        iterations_per_epoch=per_epoch,
+        iterations_per_epoch=plan.per_epoch,
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
         seconds=round(outcome.seconds, 3),
-        notes=(*notes, *batch_note(recipe, batch, lesson.items), *resumed),
+        notes=(*notes, *batch_note(recipe, batch, items), *resumed),
         batch=batch,
-        items=lesson.items,
+        items=items,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -9,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repro.data.samplers import scene_order, train_order
 from repro.data.samplers import test_order as eval_order
-from repro.data.samplers import train_order
 
 SIZES = st.tuples(st.integers(1, 60), st.integers(1, 4), st.integers(1, 9))  # samples, batch, world
 
@@ -54,3 +55,16 @@ def test_evaluation_chunks_are_contiguous_and_cut_back_to_the_split(samples: int
 @pytest.mark.parametrize(("rank", "chunk"), [(0, [0, 1, 2]), (1, [3, 4, 5]), (2, [6, 0, 1])])
 def test_the_last_chunk_wraps_to_the_first_samples(rank: int, chunk: list[int]) -> None:
     assert eval_order(7, world=3, rank=rank) == chunk
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=40), st.integers(1, 9))
+def test_whole_scenes_are_dealt_once_each_and_keep_their_order(scenes: list[int], world: int) -> None:
+    names = [str(scene) for scene in scenes]
+    shares = [scene_order(names, world=world, rank=rank) for rank in range(world)]
+    assert sorted(index for share in shares for index in share) == list(range(len(names)))
+    for share in shares:
+        seen = [names[index] for index in share]
+        assert all(seen.count(name) == names.count(name) for name in seen)
+        assert all(a < b for a, b in itertools.pairwise(share) if names[a] == names[b])
+    longest = max(names.count(name) for name in names)
+    assert max(map(len, shares)) - min(map(len, shares)) <= longest

@@ -13,11 +13,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from repro.recipe import Optimizer, Schedule
+from repro.stop import Interrupted
 from repro.train.log import LossLog, read_losses
 from repro.train.loop import TrainOutcome, TrainPlan, seed_of, train_loop
 from repro.train.optim import build_optimizer, schedule_factor
 from repro.train.state import STATE_FILE, TrainError, load_state
-from repro.stop import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
