@@ -112,8 +112,7 @@ def _learnt(
     place = folder / "train"
     trained = teach(DEFORMABLE_DETR, recipe, data, split, place, fabric=fabric, start=None, smoke=False, key=key)
     metrics = _judged(recipe, data, split, place / WEIGHTS, folder / "learnt", fabric)
-    losses = {"first_loss": trained.first_loss, "last_loss": trained.last_loss}
-    notes = {"iterations": trained.iterations, "batch": trained.batch, **losses, "notes": list(trained.notes)}
+    notes = {name: getattr(trained, name) for name in ("iterations", "batch", "first_loss", "last_loss")}
     return metrics, notes
 
 

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
     from repro.recipe import DetrRecipe
 
 
+class Sealed:
+    """Examples closed to wrappers: mixed precision looks for tensors to cast in every frozen value, and fails."""
+
+    __slots__ = ("examples",)
+
+    def __init__(self, examples: Examples) -> None:
+        self.examples = examples
+
+
 class WithImageLosses(torch.nn.Module):
     """Deformable DETR together with its losses, so that a distributed wrapper sees plain tensors come out."""
 
@@ -36,9 +45,10 @@ class WithImageLosses(torch.nn.Module):
         super().__init__()
         self.model, self.recipe, self._fabric = model, recipe, fabric
 
-    def forward(self, examples: Examples) -> dict[str, Tensor]:
+    def forward(self, sealed: Sealed) -> dict[str, Tensor]:
         """Return the named losses of a batch, normalised by the matches of all processes (spec §G)."""
-        images, recipe = examples.images, self.recipe
+        examples, recipe = sealed.examples, self.recipe
+        images = examples.images
         return detection_losses(
             self.model(images),
             examples.truth,
@@ -107,7 +117,7 @@ def _losses(
     wrapped: torch.nn.Module, model: DeformableDETR, batch: Examples, recipe: DetrRecipe, rng: np.random.RandomState
 ) -> dict[str, Tensor]:
     del model, recipe, rng  # inside `wrapped`; nothing is drawn on the device
-    losses: dict[str, Tensor] = wrapped(batch)
+    losses: dict[str, Tensor] = wrapped(Sealed(batch))
     return losses
 
 
