@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from repro.parity import data_cases, forward_case, module_cases, train_case, value_cases
+from repro.parity import data_cases, detr_case, forward_case, module_cases, train_case, value_cases
 from repro.parity.golden import Arrays, GoldenError, GoldenSet
 from repro.progress import progress
 
@@ -47,6 +47,7 @@ SET_CASES: dict[str, Callable[[str, GoldenSet], CaseResult]] = {
     "format": data_cases.formatting,
     "tiny_forward": forward_case.forward,
     "tiny_train": train_case.train,
+    **dict.fromkeys(detr_case.RECIPES, detr_case.deformable_detr),
 }
 
 
