@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from repro.__main__ import main
+
 ROOT = Path(__file__).resolve().parents[1]
 NANO = ("--recipe", "deformable_detr_nano")
 
@@ -54,10 +56,19 @@ def test_the_whole_path_ends_with_a_report_of_cocos_figures(smoked: Path) -> Non
     )
 
 
-def test_the_same_set_read_as_coco_trains_nothing_again_that_fits(smoked: Path) -> None:
-    words = (*NANO, "--data", "synth", "--dataroot", "coco", "--smoke", "--run", "run", "--plan")
-    plan = repro(*words, cwd=smoked, check=0).stdout.splitlines()
-    assert [line.split()[1] for line in plan] == ["skip", "skip", "skip", "skip", "run"]
+def test_a_second_call_would_do_nothing_again_until_the_annotations_change(
+    smoked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("coco", "run", "data"):
+        shutil.copytree(smoked / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    words = ("run", *NANO, "--data", "synth", "--dataroot", "coco", "--smoke", "--run", "run", "--plan")
+    assert main(words) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["skip"] * 4 + ["run"]
+    annotations = tmp_path / "coco" / "annotations" / "instances_val2017.json"
+    annotations.write_text(annotations.read_text() + " ")
+    assert main(words) == 0
+    assert "data      run   the annotations in coco are others" in capsys.readouterr().out
 
 
 def test_a_checkpoint_of_ours_is_judged_as_it_is(smoked: Path) -> None:
@@ -76,13 +87,22 @@ def test_a_damaged_image_is_named_from_inside_training(smoked: Path, tmp_path: P
     assert "(train2017.zip)" in done.stderr
 
 
-def test_missing_images_and_annotations_are_answered_with_their_archives(smoked: Path, tmp_path: Path) -> None:
+def refused(*words: object, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what is said of words that end in exit code 2; in this process, so that nothing is imported anew."""
+    assert main(["run", *map(str, words)]) == 2
+    return capsys.readouterr().err
+
+
+def test_missing_images_and_annotations_are_answered_with_their_archives(
+    smoked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     coco = Path(shutil.copytree(smoked / "coco", tmp_path / "coco"))
     words = (*NANO, "--data", "coco", "--dataroot", coco, "--stage", "data")
     shutil.rmtree(coco / "val2017")
-    assert "4 of 4 images are missing, the first is " in repro(*words, cwd=tmp_path, check=2).stderr
+    assert "4 of 4 images are missing, the first is " in refused(*words, capsys=capsys)
     (coco / "annotations" / "instances_train2017.json").unlink()
-    assert "extract annotations_trainval2017.zip" in repro(*words, cwd=tmp_path, check=2).stderr
+    assert "extract annotations_trainval2017.zip" in refused(*words, capsys=capsys)
 
 
 @pytest.mark.parametrize(
@@ -92,18 +112,23 @@ def test_missing_images_and_annotations_are_answered_with_their_archives(smoked:
         (("--quirks", "released"), "quirks are BEVFormer's"),
         (("--without-can-bus",), "deformable_detr_nano reads single images, no CAN bus"),
         (("--eval-only",), "--eval-only judges given weights: add --checkpoint FILE"),
+        (
+            ("--recipe", "bevformer_nano", "--data", "coco"),
+            "bevformer_nano reads nuscenes; choose nuscenes or nuscenes-mini or synth",
+        ),
     ],
 )
-def test_words_that_do_not_fit_the_recipe_are_refused(tmp_path: Path, words: tuple[str, ...], answer: str) -> None:
-    assert answer in repro(*NANO, *words, cwd=tmp_path, check=2).stderr
+def test_words_that_do_not_fit_the_recipe_are_refused(
+    words: tuple[str, ...], answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert answer in refused(*NANO, *words, capsys=capsys)
 
 
-def test_a_folder_of_nuscenes_is_no_synthetic_coco(synth_root: Path, tmp_path: Path) -> None:
-    done = repro(*NANO, "--data", "synth", "--dataroot", synth_root, "--stage", "data", cwd=tmp_path, check=2)
-    assert "not a synthetic COCO data set" in done.stderr
-    assert (synth_root / "samples").is_dir()
-
-
-def test_bevformer_does_not_read_coco(tmp_path: Path) -> None:
-    done = repro("--recipe", "bevformer_nano", "--data", "coco", cwd=tmp_path, check=2)
-    assert "bevformer_nano reads nuscenes; choose nuscenes or nuscenes-mini or synth" in done.stderr
+def test_somebody_elses_folder_is_no_synthetic_coco(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nuscenes" / "samples").mkdir(parents=True)
+    words = (*NANO, "--data", "synth", "--dataroot", "nuscenes", "--stage", "data")
+    assert "not a synthetic COCO data set" in refused(*words, capsys=capsys)
+    assert (tmp_path / "nuscenes" / "samples").is_dir()
