@@ -71,26 +71,32 @@ def test_a_second_call_would_do_nothing_again_until_the_annotations_change(
     assert "data      run   the annotations in coco are others" in capsys.readouterr().out
 
 
-def test_a_checkpoint_of_ours_is_judged_as_it_is(smoked: Path) -> None:
-    words = ("--data", "coco", "--dataroot", "coco", "--eval-only", "--checkpoint", "run/train/weights.pth")
-    done = repro(*NANO, *words, "--run", "judged", cwd=smoked, check=0)
-    assert "evaluate 4/4" in done.stderr
-    assert json.loads((smoked / "judged" / "train.json").read_text())["value"]["iterations"] == 0
-
-
-def test_a_damaged_image_is_named_from_inside_training(smoked: Path, tmp_path: Path) -> None:
-    coco = Path(shutil.copytree(smoked / "coco", tmp_path / "coco"))
-    for path in (coco / "train2017").iterdir():
-        path.write_bytes(path.read_bytes()[:500])
-    done = repro(*NANO, "--data", "coco", "--dataroot", coco, "--smoke", cwd=tmp_path, check=2)
-    assert "cut short after 500 bytes (no end-of-image marker); extract the archive that holds it again" in done.stderr
-    assert "(train2017.zip)" in done.stderr
-
-
 def refused(*words: object, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what is said of words that end in exit code 2; in this process, so that nothing is imported anew."""
     assert main(["run", *map(str, words)]) == 2
     return capsys.readouterr().err
+
+
+def test_a_checkpoint_of_ours_is_judged_as_it_is(
+    smoked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ("--data", "coco", "--dataroot", smoked / "coco", "--checkpoint", smoked / "run" / "train" / "weights.pth")
+    assert main(["run", *map(str, (*NANO, *words, "--eval-only", "--run", "judged"))]) == 0
+    assert "evaluate 4/4" in capsys.readouterr().err
+    assert json.loads((tmp_path / "judged" / "train.json").read_text())["value"]["iterations"] == 0
+
+
+def test_a_damaged_image_is_named_from_inside_training(
+    smoked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    coco = Path(shutil.copytree(smoked / "coco", tmp_path / "coco"))
+    for path in (coco / "train2017").iterdir():
+        path.write_bytes(path.read_bytes()[:500])
+    said = refused(*NANO, "--data", "coco", "--dataroot", coco, "--smoke", capsys=capsys)
+    assert "cut short after 500 bytes (no end-of-image marker); extract the archive that holds it again" in said
+    assert "(train2017.zip)" in said
 
 
 def test_missing_images_and_annotations_are_answered_with_their_archives(
