@@ -206,6 +206,67 @@ def synth_task(_: Context, directory: str = "data/synth", scenes: int = 2, frame
     _leave(main(["synth", directory, "--scenes", str(scenes), "--frames", str(frames), "--seed", str(seed)]))
 
 
+@task(
+    name="weights",
+    positional=[],
+    help={
+        "recipe": "a name out of `invoke recipes`",
+        "fetch": "fetch what is missing; the same command resumes",
+        "to": "where the files lie (default: data/weights)",
+        "mirror": "the address of a folder to ask first",
+        "check": "say how this checkpoint fits the recipe, key by key",
+        "export": "write --checkpoint to this file under upstream's names",
+        "checkpoint": "what --export reads",
+        "json": "print one JSON document and nothing else",
+    },
+)
+def weights_task(
+    _: Context,
+    recipe: str = "bevformer_tiny",
+    fetch: bool = False,
+    to: str = "",
+    mirror: str = "",
+    check: str = "",
+    export: str = "",
+    checkpoint: str = "",
+    json: bool = False,
+) -> None:
+    """List, fetch, check or export the weights of a recipe."""
+    from repro.__main__ import main
+
+    files: dict[str, str | bool] = {"--to": to, "--mirror": mirror, "--check": check, "--export": export}
+    options: dict[str, str | bool] = {"--checkpoint": checkpoint, "--fetch": fetch, "--json": json}
+    _leave(main(["weights", "--recipe", recipe, *_words(files, options)]))
+
+
+@task(
+    name="infos",
+    positional=[],
+    help={
+        "export": "write the two info files of --dataroot into this folder",
+        "import": "read and judge this info file",
+        "convert": "turn boxes of mmdet3d 1.0 and later into 0.17's",
+        "data": "nuscenes, nuscenes-mini or synth",
+        "dataroot": "the folder that holds samples/ and v1.0-*/",
+        "json": "print one JSON document and nothing else",
+    },
+)
+def infos_task(
+    _: Context,
+    export: str = "",
+    import_: str = "",
+    convert: bool = False,
+    data: str = "nuscenes",
+    dataroot: str = "data/nuscenes",
+    json: bool = False,
+) -> None:
+    """Write or read upstream's nuscenes_infos_temporal_*.pkl."""
+    from repro.__main__ import main
+
+    files: dict[str, str | bool] = {"--export": export, "--import": import_, "--data": data, "--dataroot": dataroot}
+    _leave(main(["infos", *_words(files, {"--convert": convert, "--json": json})]))
+
+
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
 def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
@@ -229,7 +290,9 @@ def lint_task(context: Context) -> None:
     help={"fast": "leave out tests over ten seconds", "k": "only tests whose name matches"},
 )
 def test_task(context: Context, fast: bool = False, k: str = "") -> None:
-    """Run lint, types and every test; what CI runs."""
+    """Run lint and types, build the operators for every GPU of the stack, run every test; what CI runs."""
+    with context.cd(str(ROOT)):
+        context.run(f"{sys.executable} -m doctor.build --arch all", echo=True)
     words = ["pytest", *(["-m", "'not slow'"] if fast else []), *(["-k", f"'{k}'"] if k else [])]
     with context.cd(str(ROOT)):
         context.run(f"{sys.executable} -m {' '.join(words)}", echo=True, pty=sys.stdout.isatty())
@@ -252,5 +315,15 @@ def _leave(code: int) -> None:
 
 
 namespace = Collection(
-    doctor_task, explain_task, build_ext_task, repro_task, recipes_task, synth_task, parity_task, lint_task, test_task
+    doctor_task,
+    explain_task,
+    build_ext_task,
+    repro_task,
+    recipes_task,
+    synth_task,
+    weights_task,
+    infos_task,
+    parity_task,
+    lint_task,
+    test_task,
 )

@@ -72,6 +72,29 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--frames", type=int, default=6, help="key frames a scene, two a second (default: %(default)s)")
     synth.add_argument("--seed", type=int, default=0, help="another seed, another street (default: %(default)s)")
     synth.set_defaults(command=_synth)
+    weights = commands.add_parser("weights", help="list, fetch, check or export the weights of a recipe")
+    weights.add_argument(
+        "--recipe", required=True, metavar="NAME", help="a name out of `repro recipes`, or a .toml file"
+    )
+    weights.add_argument("--fetch", action="store_true", help="fetch what is missing; the same command resumes")
+    weights.add_argument("--to", type=Path, metavar="DIR", help="where the files lie (default: data/weights)")
+    weights.add_argument("--mirror", action="append", default=[], metavar="URL", help="a folder to ask first")
+    weights.add_argument("--check", type=Path, metavar="FILE", help="say how this checkpoint fits, key by key")
+    weights.add_argument("--export", type=Path, metavar="FILE", help="write --checkpoint under upstream's names")
+    weights.add_argument("--checkpoint", type=Path, metavar="FILE", help="what --export reads")
+    weights.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    weights.set_defaults(command=_weights)
+    infos = commands.add_parser("infos", help="write or read upstream's nuscenes_infos_temporal_*.pkl")
+    way = infos.add_mutually_exclusive_group(required=True)
+    way.add_argument("--export", type=Path, metavar="DIR", help="write the two files of --dataroot into this folder")
+    way.add_argument("--import", type=Path, nargs="+", metavar="FILE", dest="read", help="read and judge these files")
+    infos.add_argument("--convert", action="store_true", help="turn boxes of mmdet3d 1.0 and later into 0.17's")
+    infos.add_argument("--data", choices=DATA, default="nuscenes", help="which data set (default: %(default)s)")
+    infos.add_argument("--dataroot", type=Path, default=Path("data/nuscenes"), help="(default: %(default)s)")
+    infos.add_argument("--cache", type=Path, default=Path("data/cache"), help="where the index lies")
+    infos.add_argument("--prefix", default="./data/nuscenes/", help="stands before each path (default: %(default)s)")
+    infos.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    infos.set_defaults(command=_infos)
     parity = commands.add_parser("parity", help="compare our maths with outputs of the authors' code")
     parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
     parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
@@ -159,6 +182,18 @@ def _synth(words: argparse.Namespace) -> int:
         return 2
     sys.stdout.write(f"{words.directory}: {'written' if written else 'there already'}\n")
     return 0
+
+
+def _weights(words: argparse.Namespace) -> int:
+    from repro.released import main as run_weights  # noqa: PLC0415 — as above
+
+    return run_weights(words)
+
+
+def _infos(words: argparse.Namespace) -> int:
+    from repro.infos import main as run_infos  # noqa: PLC0415 — as above
+
+    return run_infos(words)
 
 
 def _parity(words: argparse.Namespace) -> int:

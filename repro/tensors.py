@@ -1,6 +1,7 @@
 """The nouns that the data path hands to the models and the models hand back, with their shapes.
 
-Only values live here: no loading, no arithmetic. Shape legend, used in every comment of `repro`:
+Only values live here: no loading, and no arithmetic but unpacking pixels on their device. Shape legend, used in every
+comment of `repro`:
 
     B  items in a batch           T  time steps in a clip        N  cameras
     H  image rows (padded)        W  image columns (padded)      L  feature levels
@@ -30,14 +31,42 @@ CAN_BUS_SLOTS = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """How packed pixels become images: `pixel · gain + offset` per camera and channel, then zeros right and bottom.
+
+    gain, offset  [B, N, 3] float32: brightness, contrast, mean and deviation in one (spec §B.1, §C.4)
+    padded        rows and columns of the images
+    """
+
+    gain: Tensor
+    offset: Tensor
+    padded: tuple[int, int]
+
+    def to(self, device: str) -> Packing:
+        """Return the packing with its tensors on `device`."""
+        gain, offset = (tensor.to(device, non_blocking=True) for tensor in (self.gain, self.offset))
+        return Packing(gain=gain, offset=offset, padded=self.padded)
+
+    def unpacked(self, pixels: Tensor) -> Tensor:
+        """Return images [B, N, 3, H, W] float32, channels last in memory, of pixels [B, N, h, w, 3] uint8."""
+        B, N, rows, columns, _ = pixels.shape
+        images = pixels.new_zeros((B, N, self.padded[0], self.padded[1] * 3), dtype=self.gain.dtype)
+        gain, offset = (tensor.repeat(1, 1, columns)[:, :, None] for tensor in (self.gain, self.offset))  # a row's
+        inside = images[:, :, :rows, : columns * 3]
+        inside.copy_(pixels.flatten(3)).mul_(gain).add_(offset)
+        return images.view(B, N, *self.padded, 3).permute(0, 1, 4, 2, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One time step of B vehicles: what the model sees.
 
-    images          [B, N, 3, H, W] float32, normalised and padded (spec §B.1)
+    images          [B, N, 3, H, W] float32, normalised and padded (spec §B.1); with a packing [B, N, h, w, 3] uint8
     img_from_lidar  [B, N, 4, 4] float64, after the image resize (spec §F.2)
     can_bus         [B, 18] float64, position and yaw slots relative to the previous step (spec §C)
     has_history     [B] bool: False where the previous step belongs to another scene (or does not exist)
     tokens          B sample tokens
+    packing         how to unpack `images`; `to(device)` does, so a frame on its device has none
     """
 
     images: Tensor
@@ -45,16 +74,20 @@ class Frame:
     can_bus: Tensor
     has_history: Tensor
     tokens: tuple[str, ...]
+    packing: Packing | None = None
 
     @property
     def image_size(self) -> tuple[int, int]:
         """Rows and columns of the padded images."""
+        if self.packing is not None:
+            return self.packing.padded
         return self.images.shape[-2], self.images.shape[-1]
 
     def to(self, device: str) -> Frame:
-        """Return the frame with its tensors on `device`."""
+        """Return the frame with its tensors on `device`; packed pixels travel packed and are unpacked there."""
+        images = self.images.to(device, non_blocking=True)
         return Frame(
-            images=self.images.to(device, non_blocking=True),
+            images=images if self.packing is None else self.packing.to(device).unpacked(images),
             img_from_lidar=self.img_from_lidar.to(device, non_blocking=True),
             can_bus=self.can_bus.to(device, non_blocking=True),
             has_history=self.has_history.to(device, non_blocking=True),

@@ -15,6 +15,8 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "doctor.__main__": 6,
     "repro.__main__": 6,
     "repro.run": 5,  # the main job as typed; asks the doctor
+    "repro.released": 5,  # the weights as typed
+    "repro.infos": 5,  # info files as typed
     "repro.pipeline": 5,
     "repro.architectures": 5,  # the table that the pipeline reads
     "repro.parity": 5,  # replays whole stages against golden outputs
@@ -31,6 +33,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.tensors": 2,
     "repro.weights": 2,
     "repro.machine": 2,
+    "repro.fetch": 2,
     "repro.world": 2,  # the processes of one run, joined by Fabric
     "repro.recipe": 1,
     "repro.artifacts": 1,

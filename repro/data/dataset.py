@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from repro.data.augment import distort
+from repro.data.augment import Distortion, distorted, draw_distortion
 from repro.data.can_bus import motion
 from repro.data.geometry import img_from_lidar, wrapped
 from repro.data.images import prepare_image, read_jpeg
+from repro.data.packing import packed_images
 from repro.data.records import DataError, FrameRecord
 from repro.data.sequences import clip_indices, clip_steps
-from repro.tensors import BOX_COLUMNS, Clip, Frame, GroundTruth
+from repro.tensors import BOX_COLUMNS, Clip, Frame, GroundTruth, Packing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,22 +52,37 @@ class FrameLoader:
         has_history: bool,
         rng: np.random.RandomState | None = None,
     ) -> Frame:
-        """Return the frame; `rng` distorts its colours if the recipe says so. Raises DataError for a bad JPEG."""
+        """Return the frame. Raises DataError for a bad JPEG.
+
+        `rng` makes it one to train on: colours are distorted if the recipe says so, and pixels stay packed where
+        [images] pipeline is "fast"; evaluation is always strict.
+        """
         settings, photometric = self.recipe.images, self.recipe.augment.photometric
-        pixels = [read_jpeg(self.dataroot / camera.path, settings.raw_size) for camera in record.cameras]
-        if rng is not None and photometric is not None:
-            images = distort([image.astype(np.float32) for image in pixels], photometric, rng)
-            prepared = [prepare_image(image, settings) for image in images]
+        paths = [self.dataroot / camera.path for camera in record.cameras]
+        drawn = [draw_distortion(photometric, rng) for _ in paths] if rng is not None and photometric else None
+        packing = None
+        if rng is not None and settings.pipeline == "fast":
+            images, packing = packed_images(paths, settings, drawn or [Distortion()] * len(paths))
         else:
-            prepared = [prepare_image(image, settings) for image in pixels]
+            images = self._strict(paths, drawn)
         projections = [img_from_lidar(camera, settings.scale) for camera in record.cameras]
         return Frame(
-            images=torch.from_numpy(np.stack(prepared))[None],
+            images=images,
             img_from_lidar=torch.from_numpy(np.stack(projections))[None],
             can_bus=torch.from_numpy(can_bus)[None],
             has_history=torch.tensor([has_history]),
             tokens=(record.token,),
+            packing=packing,
         )
+
+    def _strict(self, paths: Sequence[Path], drawn: Sequence[Distortion] | None) -> torch.Tensor:
+        """Return images [1, N, 3, H, W] in upstream's order of operations, one camera at a time in memory."""
+        settings = self.recipe.images
+        prepared = np.empty((len(paths), 3, *settings.padded), np.float32)
+        for camera, path in enumerate(paths):
+            pixels = read_jpeg(path, settings.raw_size)
+            prepared[camera] = prepare_image(distorted(pixels, drawn[camera]) if drawn else pixels, settings)
+        return torch.from_numpy(prepared)[None]
 
 
 class EvalFrames(Dataset[Frame]):
@@ -156,7 +172,16 @@ def collate_frames(frames: Sequence[Frame]) -> Frame:
         can_bus=torch.cat([frame.can_bus for frame in frames]),
         has_history=torch.cat([frame.has_history for frame in frames]),
         tokens=tuple(token for frame in frames for token in frame.tokens),
+        packing=_together([frame.packing for frame in frames]),
     )
+
+
+def _together(packings: Sequence[Packing | None]) -> Packing | None:
+    packed = [packing for packing in packings if packing is not None]
+    if not packed:
+        return None
+    gain, offset = (torch.cat([getattr(packing, name) for packing in packed]) for name in ("gain", "offset"))
+    return Packing(gain=gain, offset=offset, padded=packed[0].padded)
 
 
 def collate_clips(clips: Sequence[Clip]) -> Clip:

@@ -34,8 +34,11 @@ def _record(info: Mapping[str, Any], channels: Sequence[str]) -> FrameRecord:
         can_bus=np.array(info["can_bus"], float),
         boxes=np.array(info["gt_boxes"], float).reshape(-1, 7),
         velocities=np.array(info["gt_velocity"], float).reshape(-1, 2),
-        names=tuple(info["gt_names"]),
+        names=tuple(str(name) for name in info["gt_names"]),
         valid=np.array(info["valid_flag"], bool),
+        lidar_path=info.get("lidar_path", ""),
+        lidar_points=np.array(info.get("num_lidar_pts", []), np.int64),
+        radar_points=np.array(info.get("num_radar_pts", []), np.int64),
     )
 
 
@@ -47,4 +50,9 @@ def _camera(channel: str, info: Mapping[str, Any]) -> CameraRecord:
         intrinsic=np.array(info["cam_intrinsic"], float),
         lidar_from_camera_rotation=np.array(info["sensor2lidar_rotation"], float),
         lidar_from_camera_translation=np.array(info["sensor2lidar_translation"], float),
+        token=info.get("sample_data_token", ""),
+        ego_from_camera_translation=np.array(info.get("sensor2ego_translation", (0.0, 0.0, 0.0)), float),
+        ego_from_camera_rotation=np.array(info.get("sensor2ego_rotation", (1.0, 0.0, 0.0, 0.0)), float),
+        global_from_ego_translation=np.array(info.get("ego2global_translation", (0.0, 0.0, 0.0)), float),
+        global_from_ego_rotation=np.array(info.get("ego2global_rotation", (1.0, 0.0, 0.0, 0.0)), float),
     )

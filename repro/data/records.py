@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -20,7 +21,8 @@ class CameraRecord:
 
     path relative to the data root; intrinsic [3, 3]; a point p in the camera is `lidar_from_camera_rotation` [3, 3]
     @ p + `lidar_from_camera_translation` [3] in the LiDAR frame of the key frame, ego motion between the two
-    timestamps included.
+    timestamps included. What only upstream's info files ask for: the token of the image, and the poses of the camera in
+    the car and of the car at the camera's time, translations [3], quaternions [4] (w, x, y, z).
     """
 
     channel: str
@@ -29,6 +31,11 @@ class CameraRecord:
     intrinsic: NDArray[np.float64]
     lidar_from_camera_rotation: NDArray[np.float64]
     lidar_from_camera_translation: NDArray[np.float64]
+    token: str = ""
+    ego_from_camera_translation: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    ego_from_camera_rotation: NDArray[np.float64] = field(default_factory=lambda: np.array([1.0, 0, 0, 0]))
+    global_from_ego_translation: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    global_from_ego_rotation: NDArray[np.float64] = field(default_factory=lambda: np.array([1.0, 0, 0, 0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,7 @@ class FrameRecord:
     mmdet3d 0.17's yaw; velocities [G, 2] m/s in the LiDAR frame, NaN where unknown; names are detection classes, or
     the raw category where the benchmark has none; valid [G] where LiDAR or radar saw at least one point.
     can_bus [18] holds the raw messages; slots 0..6, 16, 17 are set from the pose when a frame is loaded (spec §F.2).
+    lidar_path and the points [G] of LiDAR and radar in each box are what only upstream's info files ask for.
     """
 
     token: str
@@ -58,3 +66,6 @@ class FrameRecord:
     velocities: NDArray[np.float64]
     names: tuple[str, ...]
     valid: NDArray[np.bool_]
+    lidar_path: str = ""
+    lidar_points: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    radar_points: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))

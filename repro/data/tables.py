@@ -12,6 +12,7 @@ from pyquaternion import Quaternion
 
 from repro.data.can_bus import can_bus_vector
 from repro.data.geometry import rotation_of
+from repro.data.plain_tables import PlainTables
 from repro.data.records import CameraRecord, DataError, FrameRecord
 
 if TYPE_CHECKING:
@@ -129,14 +130,16 @@ def _unrelated(place: object, error: Exception) -> DataError:
     )
 
 
-def scenes_without_can_bus(tables: NuScenes, dataroot: Path) -> list[str]:
+def scenes_without_can_bus(tables: NuScenes | PlainTables, dataroot: Path) -> list[str]:
     """Return the names of scenes that have no pose messages; some real ones have none either."""
     folder = dataroot / "can_bus"
     names = [scene["name"] for scene in tables.scene]
     return [name for name in names if not (folder / f"{name}_pose.json").is_file()]
 
 
-def frame_records(tables: NuScenes, dataroot: Path, channels: Sequence[str], *, rates: str) -> Iterator[FrameRecord]:
+def frame_records(
+    tables: NuScenes | PlainTables, dataroot: Path, channels: Sequence[str], *, rates: str
+) -> Iterator[FrameRecord]:
     """Yield every key frame, in the order of the sample table; `rates` as in `can_bus_vector`."""
     poses = _PoseMessages(dataroot)
     scenes = {scene["token"]: scene["name"] for scene in tables.scene}
@@ -180,7 +183,7 @@ class _PoseMessages:
 
 
 def _record(
-    tables: NuScenes,
+    tables: NuScenes | PlainTables,
     sample: Mapping[str, Any],
     scene_name: str,
     frame_idx: int,
@@ -196,7 +199,7 @@ def _record(
     lidar = tables.get("sample_data", sample["data"]["LIDAR_TOP"])
     sensor = tables.get("calibrated_sensor", lidar["calibrated_sensor_token"])
     ego = tables.get("ego_pose", lidar["ego_pose_token"])
-    boxes, velocities, names, valid = _annotations(tables, sample, sensor, ego)
+    boxes, velocities, names, points = _annotations(tables, sample, sensor, ego)
     return FrameRecord(
         token=sample["token"],
         prev=sample["prev"],
@@ -214,12 +217,19 @@ def _record(
         boxes=boxes,
         velocities=velocities,
         names=names,
-        valid=valid,
+        valid=points.sum(1) > 0,
+        lidar_path=lidar["filename"],
+        lidar_points=points[:, 0],
+        radar_points=points[:, 1],
     )
 
 
 def _camera(
-    tables: NuScenes, token: str, channel: str, lidar_sensor: Mapping[str, Any], lidar_ego: Mapping[str, Any]
+    tables: NuScenes | PlainTables,
+    token: str,
+    channel: str,
+    lidar_sensor: Mapping[str, Any],
+    lidar_ego: Mapping[str, Any],
 ) -> CameraRecord:
     """Chain camera → ego at the camera's time → global → ego at the LiDAR's time → LiDAR (spec §F.1)."""
     data = tables.get("sample_data", token)
@@ -237,6 +247,11 @@ def _camera(
         intrinsic=np.array(sensor["camera_intrinsic"], float),
         lidar_from_camera_rotation=rotation,
         lidar_from_camera_translation=translation,
+        token=token,
+        ego_from_camera_translation=np.array(sensor["translation"], float),
+        ego_from_camera_rotation=np.array(sensor["rotation"], float),
+        global_from_ego_translation=np.array(ego["translation"], float),
+        global_from_ego_rotation=np.array(ego["rotation"], float),
     )
 
 
@@ -245,11 +260,13 @@ def _pose(row: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def _annotations(
-    tables: NuScenes, sample: Mapping[str, Any], sensor: Mapping[str, Any], ego: Mapping[str, Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...], NDArray[np.bool_]]:
-    """Return boxes [G, 7], velocities [G, 2], names and valid flags in annotation order, in the LiDAR frame."""
+    tables: NuScenes | PlainTables, sample: Mapping[str, Any], sensor: Mapping[str, Any], ego: Mapping[str, Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]:
+    """Return boxes [G, 7], velocities [G, 2], names, points [G, 2] of LiDAR and radar: LiDAR frame, in their order."""
+    if isinstance(tables, PlainTables):
+        return _plain_annotations(tables, sample, sensor, ego)
     lidar_from_global = _pose(sensor)[0].T @ _pose(ego)[0].T
-    rows, velocities, names, valid = [], [], [], []
+    rows, velocities, names, points = [], [], [], []
     for token in sample["anns"]:
         annotation = tables.get("sample_annotation", token)
         box = tables.get_box(token)
@@ -260,10 +277,21 @@ def _annotations(
         rows.append([*box.center, *box.wlh, -yaw - np.pi / 2])
         velocities.append((lidar_from_global @ [*tables.box_velocity(token)[:2], 0.0])[:2])
         names.append(CLASS_OF_CATEGORY.get(annotation["category_name"], annotation["category_name"]))
-        valid.append(annotation["num_lidar_pts"] + annotation["num_radar_pts"] > 0)
+        points.append((annotation["num_lidar_pts"], annotation["num_radar_pts"]))
     return (
         np.array(rows, float).reshape(-1, 7),
         np.array(velocities, float).reshape(-1, 2),
         tuple(names),
-        np.array(valid, bool),
+        np.array(points, np.int64).reshape(-1, 2),
     )
+
+
+def _plain_annotations(
+    tables: PlainTables, sample: Mapping[str, Any], sensor: Mapping[str, Any], ego: Mapping[str, Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]:
+    boxes, velocities = tables.boxes_and_velocities(sample["anns"], dict(sensor), dict(ego))
+    rows = [tables.get("sample_annotation", token) for token in sample["anns"]]
+    points = np.array([(row["num_lidar_pts"], row["num_radar_pts"]) for row in rows], np.int64).reshape(-1, 2)
+    categories = [str(row["category_name"]) for row in rows]
+    names = tuple(CLASS_OF_CATEGORY.get(category, category) for category in categories)
+    return boxes, velocities, names, points

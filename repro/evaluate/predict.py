@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from repro.data.dataset import EvalFrames, FrameLoader, collate_frames
 from repro.evaluate.formatting import ResultBox, format_detections
 from repro.models.bevformer.coder import decode
+from repro.models.precision import half_precision
 from repro.progress import progress
 from repro.stop import Interrupted
 
@@ -65,7 +66,8 @@ def predict(
         for position, frame in zip(rest, loader, strict=True):
             if asked_to_stop():
                 raise Interrupted(f"evaluation stopped after {len(results)} of {len(order)} frames")
-            prediction = model(frame.to(device), history if bool(frame.has_history[0]) else None)
+            with half_precision(recipe.train.precision, device):
+                prediction = model(frame.to(device), history if bool(frame.has_history[0]) else None)
             history = prediction.bev
             record = samples[position]
             boxes = format_detections(decode(prediction, recipe.coder)[0], record, recipe.data.classes)

@@ -13,8 +13,7 @@ from repro.evaluate.nuscenes import evaluate as score
 from repro.evaluate.predict import Boxes, predict, read_partial
 from repro.launch import asked_to_stop
 from repro.models.bevformer import build_bevformer
-from repro.models.upstream_names import our_name
-from repro.weights import load_into, read_checkpoint
+from repro.models.checkpoints import load_checkpoint
 from repro.world import from_first
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def evaluate(
     began = time.monotonic()
     world, rank = fabric.world_size, fabric.global_rank
     model = build_bevformer(recipe)
-    load_into(model, read_checkpoint(checkpoint), str(checkpoint), our_name=our_name)
+    load_checkpoint(model, recipe, checkpoint)
     frames = min(recipe.smoke.eval_frames, len(samples)) if smoke else len(samples)
     scenes = samples.scenes[:frames]
     shares = [share_of(scenes, recipe, world=world, rank=number) for number in range(world)]

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
-from torchvision.ops import deform_conv2d
+
+from repro.models.deform_conv import ModulatedDeformConv
+from repro.models.folded import conv_norm, run_block
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,12 +54,12 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return [I, C_stage, H / stride, W / stride] of each chosen stage for images [I, 3, H, W], channels last."""
         x = images.contiguous(memory_format=torch.channels_last)
-        x = self.maxpool(self.bn1(self.conv1(x)).relu())
+        x = self.maxpool(conv_norm(x, self.conv1, self.bn1).relu_())
         maps = []
         for number, stage in enumerate(self.stages):
             for block in stage:
                 saving = self._settings.activation_checkpointing and x.requires_grad
-                x = checkpoint(block, x, use_reentrant=False) if saving else block(x)
+                x = checkpoint(run_block, block, x, use_reentrant=False) if saving else run_block(block, x)
             if number in self._settings.out_stages:
                 maps.append(x)
         return maps
@@ -83,26 +85,6 @@ class Backbone(nn.Module):
         if self._settings.norm_eval:
             modules += [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
         return [parameter for module in modules for parameter in module.parameters()]
-
-
-class ModulatedDeformConv(nn.Module):
-    """DCNv2: a 3×3 convolution that learns where to sample and how much to trust it (arXiv 1811.11168)."""
-
-    def __init__(self, channels: int, *, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
-        self.conv_offset = nn.Conv2d(channels, 27, 3, stride=stride, padding=1)
-        bound = (channels * 9) ** -0.5
-        nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.zeros_(self.conv_offset.weight)
-        nn.init.zeros_(self.conv_offset.bias)  # type: ignore[arg-type] # it has one
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return [I, C, H / stride, W / stride] of x [I, C, H, W]: 18 offset channels (y, x a tap), 9 mask logits."""
-        offset, mask = self.conv_offset(x).split([18, 9], dim=1)
-        output: Tensor = deform_conv2d(x, offset, self.weight, stride=self.stride, padding=1, mask=mask.sigmoid())
-        return output
 
 
 def _stride_on_first_conv(stages: tuple[nn.Sequential, ...]) -> None:

@@ -15,7 +15,7 @@ from repro.data.dataset import FrameLoader, annotated, ground_truth
 from repro.data.geometry import camera_from_lidar
 from repro.evaluate.formatting import format_detections
 from repro.parity.check import EXACT, MODULE, CaseResult, Check, Tolerance, compare, count_different
-from repro.parity.frames import IMAGE_SETTINGS, recipe_with_images_of, records
+from repro.parity.frames import SIZES, records
 from repro.parity.value_cases import gravity_centred
 from repro.recipe import load_recipe
 from repro.tensors import Detections
@@ -37,8 +37,8 @@ def pipeline(name: str, golden: GoldenSet) -> CaseResult:
     """`pipeline`: the test-time image pipeline of all three sizes, and the CAN bus vectors of two frames."""
     arrays, facts, frames = golden.arrays(name), golden.facts(name), records(golden)
     checks: list[Check] = []
-    for size in IMAGE_SETTINGS:
-        recipe = recipe_with_images_of(size)
+    for size in SIZES:
+        recipe = load_recipe(f"bevformer_{size}")
         frame = FrameLoader(golden.folder / "real_frame", recipe).load(frames[0], frames[0].can_bus, has_history=False)
         images = frame.images[0].numpy()
         y, x = facts[size]["crop_origin_yx"]

@@ -14,18 +14,7 @@ if TYPE_CHECKING:
     from repro.recipe import Recipe
     from repro.tensors import Frame
 
-# What upstream's three sizes do to an image (spec §A.1); small and base have no recipe of their own yet.
-IMAGE_SETTINGS = {
-    "tiny": {"scale": 0.5, "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375), "to_rgb": True},
-    "small": {"scale": 0.8, "mean": (103.53, 116.28, 123.675), "std": (1.0, 1.0, 1.0), "to_rgb": False},
-    "base": {"scale": 1.0, "mean": (103.53, 116.28, 123.675), "std": (1.0, 1.0, 1.0), "to_rgb": False},
-}
-
-
-def recipe_with_images_of(size: str) -> Recipe:
-    """Return BEVFormer-tiny's recipe with the image settings of "tiny", "small" or "base"."""
-    tiny = load_recipe("bevformer_tiny")
-    return tiny.model_copy(update={"images": tiny.images.model_copy(update=IMAGE_SETTINGS[size])})
+SIZES = ("tiny", "small", "base")  # the sizes that a golden set holds
 
 
 def records(golden: GoldenSet) -> list[FrameRecord]:

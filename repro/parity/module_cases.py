@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d
 
 from repro.models.attention import DeformableAttention
 from repro.models.bevformer.decoder import Decoder
@@ -15,6 +14,7 @@ from repro.models.bevformer.head import regression_branch
 from repro.models.bevformer.model import cell_positions
 from repro.models.bevformer.spatial import PillarAttention, SpatialCrossAttention
 from repro.models.bevformer.temporal import TemporalSelfAttention
+from repro.models.deform_conv import deform_conv
 from repro.models.upstream_names import our_name
 from repro.ops import ms_deform_attn
 from repro.parity.check import MODULE, CaseResult, Check, Tolerance, compare
@@ -230,39 +230,24 @@ def learned_positions(name: str, arrays: Arrays) -> CaseResult:
     return replay(name, arrays, run, names)
 
 
-def deform_conv(name: str, arrays: Arrays) -> CaseResult:
-    """`dcnv2_*`: torchvision's operator under upstream's offset convention, also in shapes no recipe uses."""
+def deformable_convolution(name: str, arrays: Arrays) -> CaseResult:
+    """`dcnv2_*`: DCNv2 under upstream's offset convention, also in shapes no recipe uses (groups, dilation, a bias)."""
     if "in.offset" in arrays:
-        return replay(
-            name,
-            arrays,
-            lambda x: {"out": deform_conv2d(x["x"], x["offset"], x["weight"], x["bias"], padding=1, mask=x["mask"])},
-            {},
-        )
+
+        def steered(x: Inputs) -> Outputs:
+            return {"out": deform_conv(x["x"], x["offset"], x["mask"], x["weight"]) + x["bias"][:, None, None]}
+
+        return replay(name, arrays, steered, {})
     weights = {key: nn.Parameter(arrays.tensor(f"w.{key}")) for key in arrays.names("w.")}
     stride = -(-arrays["in.x"].shape[-1] // arrays["out.out"].shape[-1])
     dilation = 2 if name.endswith("dil2") else 1
+    steps = {"stride": stride, "dilation": dilation}
 
     def run(x: Inputs) -> Outputs:
-        raw = nn.functional.conv2d(
-            x["x"],
-            weights["conv_offset.weight"],
-            weights["conv_offset.bias"],
-            stride=stride,
-            padding=dilation,
-            dilation=dilation,
-        )
-        offsets = raw.shape[1] // 3 * 2
-        out = deform_conv2d(
-            x["x"],
-            raw[:, :offsets],
-            weights["weight"],
-            stride=stride,
-            padding=dilation,
-            dilation=dilation,
-            mask=raw[:, offsets:].sigmoid(),
-        )
-        return {"out": out}
+        offset_weight, offset_bias = weights["conv_offset.weight"], weights["conv_offset.bias"]
+        raw = nn.functional.conv2d(x["x"], offset_weight, offset_bias, padding=dilation, **steps)
+        offsets, mask = torch.split(raw, [len(offset_bias) // 3 * 2, len(offset_bias) // 3], dim=1)
+        return {"out": deform_conv(x["x"], offsets, mask.sigmoid(), weights["weight"], **steps)}
 
     return replay(name, arrays, run, weights)
 

@@ -29,7 +29,7 @@ MODULE_CASES: tuple[tuple[str, Callable[[str, Arrays], CaseResult]], ...] = (  #
     ("enc_layer", module_cases.encoder_layer),
     ("decoder", module_cases.decoder),
     ("learned_pos", module_cases.learned_positions),
-    ("dcnv2", module_cases.deform_conv),
+    ("dcnv2", module_cases.deformable_convolution),
     ("geometry", value_cases.geometry),
     ("rotate", value_cases.rotation),
     ("bbox_codes", value_cases.box_codes),
@@ -46,6 +46,8 @@ SET_CASES: dict[str, Callable[[str, GoldenSet], CaseResult]] = {
     "gt": data_cases.ground_truth_case,
     "format": data_cases.formatting,
     "tiny_forward": forward_case.forward,
+    "small_forward": forward_case.forward,
+    "base_forward": forward_case.forward,
     "tiny_train": train_case.train,
     **dict.fromkeys(detr_case.RECIPES, detr_case.deformable_detr),
 }

@@ -1,7 +1,7 @@
 """What a recipe may say: the closed schema. Reading files and wording errors is `load.py`'s business.
 
 No field has a hidden default that changes a result: a recipe file states every number of spec §A itself.
-Only `Quirks` has defaults, because "what the authors' HEAD does" is their meaning.
+Only `Quirks` and [images] pipeline have defaults, because "what the authors' HEAD does" is their meaning.
 """
 
 from __future__ import annotations
@@ -58,6 +58,12 @@ class Images(Closed):
     std: Annotated[Triple, Field(description="per channel, in the channel order of `to_rgb`")]
     to_rgb: bool
     pad_divisor: Positive
+    pipeline: Annotated[
+        Literal["strict", "fast"],
+        Field(
+            description="how training images are made: upstream's bits, or small uint8 images (evaluation is strict)"
+        ),
+    ] = "strict"
 
     @property
     def resized(self) -> tuple[int, int]:

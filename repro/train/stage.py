@@ -13,13 +13,13 @@ from repro.data.augment import grid_mask
 from repro.data.dataset import FrameLoader, TrainClips, collate_clips
 from repro.data.samplers import train_order
 from repro.models.bevformer import BEVFormer, build_bevformer, history_of
+from repro.models.checkpoints import load_checkpoint
 from repro.models.losses import detection_losses
-from repro.models.upstream_names import our_name
+from repro.models.precision import half_precision
 from repro.tensors import Clip, Frame, GroundTruth
 from repro.train.optim import build_optimizer, schedule_factor
-from repro.train.pretrained import load_pretrained
+from repro.train.pretrained import load_initial
 from repro.train.teach import WEIGHTS, Lesson, in_own_words, teach
-from repro.weights import Fit, load_into, read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +50,15 @@ def train(
     return teach(BEVFORMER, recipe, data, samples, folder, fabric=fabric, start=start, smoke=smoke, key=key)
 
 
+class Example:
+    """What a training step needs, closed to wrappers: mixed precision would cast the projections in it to 16 bits."""
+
+    __slots__ = ("frame", "history", "truth")
+
+    def __init__(self, frame: Frame, history: Tensor | None, truth: tuple[GroundTruth, ...]) -> None:
+        self.frame, self.history, self.truth = frame, history, truth
+
+
 class WithLosses(torch.nn.Module):
     """A model together with its losses, so that what a distributed wrapper sees come out are plain tensors."""
 
@@ -57,10 +66,11 @@ class WithLosses(torch.nn.Module):
         super().__init__()
         self.model, self.recipe, self._fabric = model, recipe, fabric
 
-    def forward(self, frame: Frame, history: Tensor | None, truth: tuple[GroundTruth, ...]) -> dict[str, Tensor]:
+    def forward(self, example: Example) -> dict[str, Tensor]:
         """Return the named losses of a frame, normalised by the matches of all processes (spec §D)."""
+        prediction = self.model(example.frame, example.history)
         settings = (self.recipe.losses, self.recipe.matcher)
-        return detection_losses(self.model(frame, history), truth, *settings, mean_over_ranks=self._mean)
+        return detection_losses(prediction, example.truth, *settings, mean_over_ranks=self._mean)
 
     def _mean(self, value: Tensor) -> Tensor:
         if self._fabric is None or self._fabric.world_size == 1:
@@ -75,8 +85,9 @@ def clip_losses(
 
     `wrapped` is the `WithLosses` of `model`, set up for this machine; `rng` draws the grid mask (spec §C.5).
     """
-    history = history_of(model, clip.frames[:-1])
-    losses: dict[str, Tensor] = wrapped(_masked(clip.frames[-1], recipe, rng), history, clip.truth)
+    with half_precision(recipe.train.precision, str(clip.frames[-1].images.device)):
+        history = history_of(model, clip.frames[:-1])
+    losses: dict[str, Tensor] = wrapped(Example(_masked(clip.frames[-1], recipe, rng), history, clip.truth))
     return losses
 
 
@@ -114,19 +125,11 @@ def batches_of(
     return batches
 
 
-def _read(model: BEVFormer, recipe: Recipe, checkpoint: Path) -> Fit:  # noqa: ARG001 — other families need the recipe
-    return load_into(model, read_checkpoint(checkpoint), str(checkpoint), our_name=our_name)
-
-
-def _pretrain(model: BEVFormer, recipe: Recipe) -> tuple[str, tuple[str, ...]]:
-    return load_pretrained(model.backbone, recipe.model.backbone), ()
-
-
 BEVFORMER: Lesson[Recipe, Clip] = Lesson(
     items="clips",
     build=build_bevformer,
-    read=_read,
-    pretrain=_pretrain,
+    read=load_checkpoint,
+    pretrain=load_initial,
     with_losses=WithLosses,
     optimizer=lambda model, recipe: build_optimizer(model, recipe.optimizer),
     factor=lambda recipe, iteration, per_epoch: schedule_factor(

@@ -14,7 +14,8 @@ import pytest
 
 from repro.data import DataError, FrameRecord, NuScenesIndex, check_images, open_nuscenes
 from repro.data.index import table_fingerprint
-from repro.data.tables import frame_records, open_tables
+from repro.data.plain_tables import PlainTables
+from repro.data.tables import frame_records
 from repro.recipe.schema import CAMERAS
 from tests.data.small_nuscenes import VERSION, write_small_nuscenes
 
@@ -46,7 +47,7 @@ def assert_same(one: object, other: object) -> None:
 
 def test_the_index_gives_back_the_records_of_the_tables_bit_by_bit(dataroot: Path, tmp_path: Path) -> None:
     index = opened(dataroot, tmp_path)
-    records = list(frame_records(open_tables(dataroot, VERSION), dataroot, CAMERAS, rates="next"))
+    records = list(frame_records(PlainTables(dataroot, VERSION), dataroot, CAMERAS, rates="next"))
     assert len(index) == len(records) == 6
     for mine, twin in zip((index[i] for i in range(6)), records, strict=True):
         assert_same(mine, twin)
@@ -58,7 +59,7 @@ def test_the_real_frame_goes_through_the_same_door(shared_dir: Path, tmp_path: P
     index = opened(root, tmp_path)
     assert (len(index), index.num_boxes, index.scene_names) == (1, 68, ("scene-0061",))
     assert index.scenes_without_can_bus == ("scene-0061",)
-    assert_same(index[0], next(frame_records(open_tables(root, VERSION), root, CAMERAS, rates="next")))
+    assert_same(index[0], next(frame_records(PlainTables(root, VERSION), root, CAMERAS, rates="next")))
 
 
 def test_records_are_in_time_order_whatever_the_tables_say(dataroot: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
-from repro.models.backbone import Backbone, ModulatedDeformConv
+from repro.models.backbone import Backbone
+from repro.models.deform_conv import ModulatedDeformConv
 from repro.models.fpn import FPN
 from repro.recipe import load_recipe
 
@@ -84,6 +85,34 @@ def test_convolutions_and_maps_lie_channels_last_in_memory() -> None:
     four = [p for p in model.parameters() if p.ndim == 4]
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in four)
     assert all(m.is_contiguous(memory_format=torch.channels_last) for m in model(images()))
+
+
+@pytest.mark.parametrize("norm_eval", [True, False])
+def test_folding_the_norms_changes_neither_features_nor_gradients(norm_eval: bool) -> None:  # noqa: FBT001 — pytest's
+    ours = backbone(out_stages=(0, 1), frozen_stages=-1, norm_eval=norm_eval)
+    theirs = torchvision.models.resnet50(weights=None)
+    for norm in (m for m in ours.modules() if isinstance(m, nn.BatchNorm2d)):
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        nn.init.normal_(norm.running_mean)
+        nn.init.uniform_(norm.running_var, 0.5, 2.0)
+        nn.init.normal_(norm.weight, std=0.5)
+        nn.init.normal_(norm.bias)
+    theirs.load_state_dict(ours.state_dict(), strict=False)
+    theirs.train(not norm_eval)
+    x = theirs.layer1(theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(images())))))
+    expected, seen = [x, theirs.layer2(x)], ours(images())
+    for mine, golden in zip(seen, expected, strict=True):
+        torch.testing.assert_close(mine, golden, rtol=1e-4, atol=1e-3)
+    for maps in (seen, expected):
+        torch.stack([m.square().mean() for m in maps]).sum().backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+    golden_gradients = dict(theirs.named_parameters())
+    compared = [(name, p.grad) for name, p in ours.named_parameters() if p.grad is not None and p.ndim == 4]
+    assert len(compared) > 20
+    for name, gradient in compared:
+        golden = golden_gradients[name].grad
+        assert golden is not None
+        assert (gradient - golden).norm() < 1e-3 * golden.norm(), name
 
 
 def test_stages_behind_the_last_output_do_not_exist() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from repro.models.bevformer import build_bevformer
-from repro.models.upstream_names import DROPPED, our_name, upstream_names
+from repro.models.upstream_names import DROPPED, modern_name, our_name, upstream_name, upstream_names
 from repro.recipe import load_recipe
 
 if TYPE_CHECKING:
@@ -44,3 +44,25 @@ def test_a_key_nobody_knows_is_an_error() -> None:
 
 def test_every_dropped_key_says_why() -> None:
     assert all(len(reason) > 20 for reason in DROPPED.values())
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("size", ["tiny", "small", "base"])
+def test_every_kept_upstream_key_comes_back_from_ours(shared_dir: Path, size: str) -> None:
+    keys = [key for key, _, _ in json.loads((shared_dir / f"golden/A/state_dict/{size}.json").read_text())]
+    ours = {key: name for key in keys if (name := our_name(key)) is not None}
+    assert {upstream_name(name): name for name in ours.values()} == ours
+    assert len(ours) == len(keys) - len(DROPPED)
+
+
+def test_old_names_of_deformable_offsets_mean_the_new_ones() -> None:
+    new = "img_backbone.layer3.4.conv2.conv_offset.bias"
+    assert our_name("img_backbone.layer3.4.conv2_offset.bias") == our_name(new)
+    assert upstream_name("backbone.layer3.4.conv2.conv_offset.bias") == new
+    assert modern_name("backbone.layer3.4.conv2_offset.weight") == "img_backbone.layer3.4.conv2.conv_offset.weight"
+    assert modern_name("neck.lateral_convs.0.conv.bias") == "img_neck.lateral_convs.0.conv.bias"
+
+
+def test_a_key_of_ours_that_nobody_knows_is_an_error() -> None:
+    with pytest.raises(KeyError, match=r"voxels\.weight"):
+        upstream_name("voxels.weight")

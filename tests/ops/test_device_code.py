@@ -67,7 +67,7 @@ def backward(ops: Any, case: Case, *, deterministic: bool) -> list[Tensor]:
 
 
 def error(ours: Tensor, truth: Tensor) -> float:
-    return float((ours.double() - truth).norm() / truth.norm().clamp_min(1e-30))
+    return float((ours.detach().double() - truth).norm() / truth.norm().clamp_min(1e-30))
 
 
 def allowed(truth: Tensor, dtype: torch.dtype, wide: float) -> float:

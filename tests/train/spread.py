@@ -22,7 +22,7 @@ from repro.launch import place_of
 from repro.recipe import load_recipe
 from repro.tensors import GroundTruth
 from repro.train.loop import TrainPlan, train_loop
-from repro.train.stage import WithLosses
+from repro.train.stage import Example, WithLosses
 from repro.world import open_world
 from tests.models import tiny_world
 
@@ -104,9 +104,9 @@ def gradients(folder: Path) -> None:
     truth = (some_boxes(3, seed=1), some_boxes(1, seed=2))
     history = torch.randn(2, tiny_world.ROWS * tiny_world.COLUMNS, tiny_world.CHANNELS, generator=generator(5))
     if world == 1:
-        losses = model(tiny_world.beside(*frames), history, truth)
+        losses = model(Example(tiny_world.beside(*frames), history, truth))
     else:
-        losses = model(frames[rank], history[rank : rank + 1], truth[rank : rank + 1])
+        losses = model(Example(frames[rank], history[rank : rank + 1], truth[rank : rank + 1]))
     fabric.backward(torch.stack(list(losses.values())).sum())
     found = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
     torch.save(found, folder / f"gradients-{rank}of{world}.pt")

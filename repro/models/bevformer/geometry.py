@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from repro.models.precision import full_precision
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -48,7 +50,8 @@ def project_pillars(
     metric = pillars * (high - low) + low  # [D, Q, 3] metres
     point = torch.cat([metric, torch.ones_like(metric[..., :1])], -1).view(1, D, 1, Q, 4, 1)
     matrix = img_from_lidar.to(torch.float32).view(B, 1, N, 1, 4, 4)
-    projected = torch.matmul(matrix, point).squeeze(-1)  # [B, D, N, Q, 4]
+    with full_precision(point.device):
+        projected = torch.matmul(matrix, point).squeeze(-1)  # [B, D, N, Q, 4]
     depth = projected[..., 2:3]
     uv = projected[..., :2] / depth.clamp(min=MIN_DEPTH)
     height, width = image_size
@@ -102,4 +105,5 @@ def turn_grid(degrees: float, *, size: tuple[int, int], center: tuple[float, flo
     x = torch.linspace(-columns * 0.5 + 0.5, columns * 0.5 + 0.5 - 1, columns, dtype=like.dtype, device=like.device)
     y = torch.linspace(-rows * 0.5 + 0.5, rows * 0.5 + 0.5 - 1, rows, dtype=like.dtype, device=like.device)
     base = torch.stack([x.expand(rows, -1), y[:, None].expand(-1, columns), torch.ones_like(x).expand(rows, -1)], -1)
-    return (base.view(1, rows * columns, 3) @ (theta.T / half)).view(1, rows, columns, 2)
+    with full_precision(base.device):
+        return (base.view(1, rows * columns, 3) @ (theta.T / half)).view(1, rows, columns, 2)

@@ -93,7 +93,7 @@ __device__ inline void dots_of(const Problem& p, const Pull<T, V, R>& pull, cons
   for (int j = 0; j < G; ++j) {
     if (j < count) {
       const Corners corners = corners_of(of_lane<G>(mine.packed, j), token, row);
-#pragma unroll
+#pragma unroll(R == 1 ? 4 : 1) // the path for any size is a third of the compile time when unrolled
       for (int c = 0; c < 4; ++c) {
         const C weight = of_lane<G>(mine.corner[c], j);
         const C part = corner<T, V, G, R>(p, pull, head + corners.at[c], weight, lane);
