@@ -99,6 +99,27 @@ def explain_task(_: Context, file: str, lang: str = "", alone: bool = False, jso
 
 
 @task(
+    name="build-ext",
+    positional=[],
+    help={
+        "arch": "the GPUs to build for: 8.6,9.0 or all (of the stack); default: those of this machine",
+        "force": "build anew, whatever is there and whatever the doctor says",
+        "info": "tell what is inside the current build, or in this file, and stop",
+        "python": "build for the torch of this interpreter",
+        "json": "print one JSON document and nothing else on stdout",
+    },
+    optional=["info"],
+)
+def build_ext_task(
+    _: Context, arch: str = "", force: bool = False, info: str | None = None, python: str = "", json: bool = False
+) -> None:
+    """Build the operators for this torch in seconds, with g++ and torch's own NVRTC, no CUDA toolkit; prove them."""
+    from doctor.build.menu import main
+
+    _leave(main(_words({"--info": info or "", "--arch": arch, "--force": force, "--python": python, "--json": json})))
+
+
+@task(
     name="repro",
     positional=[],
     help={
@@ -223,5 +244,5 @@ def _leave(code: int) -> None:
 
 
 namespace = Collection(
-    doctor_task, explain_task, repro_task, recipes_task, synth_task, parity_task, lint_task, test_task
+    doctor_task, explain_task, build_ext_task, repro_task, recipes_task, synth_task, parity_task, lint_task, test_task
 )

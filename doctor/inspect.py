@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doctor.fatbin import architectures
+from doctor.images import SECTION, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +26,7 @@ SECTION_HEADER = struct.Struct("<IIQQQQIIQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 DYNAMIC_ENTRY = struct.Struct("<qQ")
 DYNSYM, DYNAMIC, GNU_HASH, VERSION_NEEDS, VERSION_OF_SYMBOL = 11, 6, 0x6FFFFFF6, 0x6FFFFFFE, 0x6FFFFFFF
-NO_BITS = 8
+NO_BITS, SYMTAB, FUNCTION = 8, 2, 2
 NEEDED, RPATH, RUNPATH = 1, 15, 29
 WEAK = 2
 MAX_SECTIONS, MAX_SYMBOLS, MAX_NEEDS = 4096, 1 << 19, 4096
@@ -105,7 +106,22 @@ class SharedObject:
             found = architectures(self._bytes(section)) if section else ()
             if found:
                 return found
-        return ()
+        own = self.content(SECTION)
+        return targets(own) if own else ()
+
+    def content(self, name: str) -> memoryview:
+        """Return the bytes of the section of this name, none where there is no such section."""
+        section = next((section for section in self.sections if section.name == name), None)
+        return self._bytes(section) if section else memoryview(b"")
+
+    def functions(self, mark: int) -> Iterator[str]:
+        """Yield the functions of the whole symbol table whose `other` field has this mark: a cubin's kernels."""
+        section = self._section(SYMTAB)
+        table = self._bytes(section) if section else memoryview(b"")
+        for index in range(1, min(len(table) // SYMBOL.size, MAX_SYMBOLS)):
+            name, info, other, _, _, _ = SYMBOL.unpack_from(table, index * SYMBOL.size)
+            if section and info & 0xF == FUNCTION and other & mark:
+                yield _text(self._linked(section), name)
 
     def defines(self, name: bytes) -> bool:
         """Return whether it defines the symbol, by its GNU hash table: a few reads in a table of any size."""
@@ -222,7 +238,7 @@ def inspect(path: str, libraries: Sequence[str] = ()) -> dict[str, Any]:
     `missing` names the C++ symbols that it needs and none of `libraries` defines, `lacking` counts them; both say
     nothing where no library could be read. Raises NotReadableError.
     """
-    subject = _open(path)
+    subject = open_object(path)
     others = [other for library in libraries if (other := _try_open(library))]
     wanted = [symbol.name for symbol in subject.symbols() if _is_wanted(symbol)]
     missing = list(_missing(wanted, others)) if others else []
@@ -258,7 +274,8 @@ def _missing(names: Iterable[str], libraries: Sequence[SharedObject]) -> Iterato
             order.insert(0, owner)
 
 
-def _open(path: str) -> SharedObject:
+def open_object(path: str) -> SharedObject:
+    """Return the shared object at `path`, mapped, not loaded. Raises NotReadableError."""
     if not Path(path).is_file():  # opening a pipe would wait for ever
         raise NotReadableError("it is no file that can be read")
     try:
@@ -271,7 +288,7 @@ def _open(path: str) -> SharedObject:
 
 def _try_open(path: str) -> SharedObject | None:
     try:
-        return _open(path)
+        return open_object(path)
     except NotReadableError:
         return None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from repro.ops import ms_deform_attn
+from repro.ops import ms_deform_attn_from_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,20 +49,16 @@ class DeformableAttention(nn.Module):
         if padding is not None:
             values = values.masked_fill(padding[..., None], 0.0)
         offsets = self.sampling_offsets(query).view(B, K, M, L, P, 2)
-        weights = self.attention_weights(query).view(B, K, M, L * P).softmax(-1).view(B, K, M, L, P)
-        at = references[:, :, None, :, None, :]  # [B, K, 1, L, 1, 2 or 4]
-        if references.shape[-1] == 2:
-            locations = at + offsets / sizes_xy(level_sizes, offsets)
-        else:
-            locations = at[..., :2] + offsets / P * at[..., 2:] * 0.5
-        attended = ms_deform_attn(values.view(B, -1, M, C // M), level_sizes, locations, weights)
+        logits = self.attention_weights(query).view(B, K, M, L * P)
+        values = values.view(B, -1, M, C // M)
+        attended = ms_deform_attn_from_offsets(values, level_sizes, widened(references, values), offsets, logits)
         output: Tensor = self.output_proj(attended)
         return output
 
 
-def sizes_xy(level_sizes: Sequence[tuple[int, int]], like: Tensor) -> Tensor:
-    """Return the levels' (width, height) as [L, 1, 2], to divide offsets given in pixels."""
-    return like.new_tensor([[(w, h)] for h, w in level_sizes])
+def widened(numbers: Tensor, values: Tensor) -> Tensor:
+    """Return the numbers as wide as the operator's arithmetic: float32, or float64 with float64 values."""
+    return numbers.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def init_sampling(offsets: nn.Linear, weights: nn.Linear, *, heads: int, groups: int, points: int) -> None:

@@ -1,13 +1,16 @@
 """The one door to multi-scale deformable attention: inputs are checked here, the arithmetic is behind it.
 
-Which implementation runs is a fact of the process, never a silent choice per call: `IMPLEMENTATION` names it and
-every run records it.
+`library.py` settles for the whole process whether the extension or the slow twin runs; never a choice per call.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
+from repro.ops import library
+from repro.ops.checks import check_numbers
 from repro.ops.reference import ms_deform_attn_reference
 
 if TYPE_CHECKING:
@@ -15,16 +18,19 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-IMPLEMENTATION = "reference (plain torch, grid_sample)"
-
 
 def ms_deform_attn(value: Tensor, level_sizes: Sequence[tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
     """Attend to P sampled points a query, head and level; shapes as in `reference.py`, returns [B, Q, M·E].
 
-    Raises ValueError when shapes, dtypes or devices do not fit together.
+    value may be stored in 16 bits: locations are float32 then, weights either; sums are float32 and rounded once.
+    Raises ValueError when shapes, dtypes or devices do not fit together, and on the CPU for locations that are NaN.
     """
     _check(value, level_sizes, locations, weights)
-    return ms_deform_attn_reference(value, level_sizes, locations, weights)
+    if library.serves(value):
+        return library.ms_deform_attn(value, level_sizes, locations, weights)
+    check_numbers("locations", locations)
+    wide = locations.dtype
+    return ms_deform_attn_reference(value.to(wide), level_sizes, locations, weights.to(wide)).to(value.dtype)
 
 
 def _check(value: Tensor, level_sizes: Sequence[tuple[int, int]], locations: Tensor, weights: Tensor) -> None:
@@ -47,9 +53,13 @@ def _check(value: Tensor, level_sizes: Sequence[tuple[int, int]], locations: Ten
             f"value has {S} tokens but level sizes {list(level_sizes)} add up to {tokens}: "
             "pass the sizes of the padded features"
         )
-    if len({value.dtype, locations.dtype, weights.dtype}) > 1:
-        raise ValueError(f"dtypes differ: value {value.dtype}, locations {locations.dtype}, weights {weights.dtype}")
-    if len({value.device, locations.device, weights.device}) > 1:
+    wide = torch.float64 if value.dtype == torch.float64 else torch.float32
+    if locations.dtype != wide or weights.dtype not in {wide, value.dtype} or not value.is_floating_point():
+        raise ValueError(
+            f"dtypes differ: value {value.dtype}, locations {locations.dtype}, weights {weights.dtype}; expected "
+            f"locations {wide} and weights {wide} or as value, which is float32, float64, float16 or bfloat16"
+        )
+    if value.device != locations.device or value.device != weights.device:
         raise ValueError(
             f"devices differ: value on {value.device}, locations on {locations.device}, weights on {weights.device}"
         )

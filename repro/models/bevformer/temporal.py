@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from repro.models.attention import init_projections, init_sampling, sizes_xy
-from repro.ops import ms_deform_attn
+from repro.models.attention import init_projections, init_sampling, widened
+from repro.ops import ms_deform_attn_from_offsets
 
 QUEUE = 2  # history and current
 
@@ -41,14 +41,15 @@ class TemporalSelfAttention(nn.Module):
         # differs from upstream under "fixed": rows 0..B-1 of an interleaved stack are the histories only if B = 1
         beside = pairs[:B] if self.rows == "upstream" else pairs[0::2]
         both = torch.cat([beside, query + position], -1)  # [B, Q, 2C]
-        values = self.value_proj(pairs).view(QUEUE * B, Q, M, C // M)
-        offsets = self.sampling_offsets(both).view(B, Q, M, QUEUE, 1, P, 2)
-        weights = self.attention_weights(both).view(B, Q, M, QUEUE, 1, P).softmax(-1)
-        offsets = offsets.permute(0, 3, 1, 2, 4, 5, 6).reshape(QUEUE * B, Q, M, 1, P, 2)
-        weights = weights.permute(0, 3, 1, 2, 4, 5).reshape(QUEUE * B, Q, M, 1, P)
-        locations = references[:, :, None, None, None, :] + offsets / sizes_xy([size], offsets)
-        attended = ms_deform_attn(values, [size], locations, weights)  # [2B, Q, C]
-        output: Tensor = self.output_proj(attended.view(B, QUEUE, Q, C).mean(1))
+        offsets = self.sampling_offsets(both).view(B, Q, M, QUEUE, P, 2)
+        logits = self.attention_weights(both).view(B, Q, M, QUEUE, P)
+        # The two maps of an item lie one after the other: two levels of one value. A softmax over all 2P points whose
+        # logits were normalised half by half gives each half's own weights, divided by two: the mean over the queue.
+        values = self.value_proj(pairs).view(B, QUEUE * Q, M, C // M)
+        at = widened(references, values).reshape(B, QUEUE, Q, 2).transpose(1, 2)  # [B, Q, QUEUE, 2]
+        scores = widened(logits, values).log_softmax(-1).flatten(-2)  # wide: 16 bits would round the weights twice
+        attended = ms_deform_attn_from_offsets(values, [size] * QUEUE, at, offsets, scores)
+        output: Tensor = self.output_proj(attended)
         return output
 
 
