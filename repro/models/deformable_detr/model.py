@@ -15,7 +15,7 @@ from repro.models.backbone import Backbone
 from repro.models.branches import xavier_matrices
 from repro.models.decoder_layer import DecoderLayer
 from repro.models.deformable_detr.encoder import EncoderLayer
-from repro.models.deformable_detr.head import Head, place
+from repro.models.deformable_detr.head import Head, in_full_precision, place
 from repro.models.deformable_detr.neck import Neck
 from repro.models.deformable_detr.positions import Tokens, into_levels, token_centres, tokens_of
 from repro.models.deformable_detr.proposals import ProposalStage
@@ -78,7 +78,7 @@ class DeformableDETR(nn.Module):
             position, content = both.chunk(2, dim=-1)
             return content, position, references, proposals
         position, content = self.object_queries.weight.expand(len(memory), -1, -1).chunk(2, dim=-1)
-        return content, position, self.reference_points(position).float().sigmoid(), None
+        return content, position, in_full_precision(self.reference_points, position).sigmoid(), None
 
     def decode(
         self,
@@ -99,7 +99,7 @@ class DeformableDETR(nn.Module):
             where = into_levels(points[-1], tokens.valid_ratios)  # [B, K, L, 2 or 4]
             query = self._run(layer, query, position, memory, where, tokens.level_sizes, tokens.padding)
             logits.append(classify(query))
-            boxes.append(place(regress(query), points[-1]))
+            boxes.append(place(in_full_precision(regress, query), points[-1]))
             points.append(boxes[-1].detach() if self.settings.refine else points[-1])
         return ImagePrediction(
             class_logits=torch.stack(logits), boxes=torch.stack(boxes), references=tuple(points), proposals=proposals

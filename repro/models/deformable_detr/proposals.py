@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from repro.models.deformable_detr.head import in_full_precision
 from repro.models.deformable_detr.positions import sines, token_centres
 from repro.tensors import Proposals
 
@@ -42,7 +43,7 @@ class ProposalStage(nn.Module):
         anchors = anchor_logits(tokens)  # [B, T, 4]
         nothing = anchors.isinf().any(-1, keepdim=True)
         states = self.norm(self.project(memory.masked_fill(nothing, 0.0)))
-        logits, boxes = classify(states), regress(states).float() + anchors
+        logits, boxes = classify(states), in_full_precision(regress, states) + anchors
         # quirk: by the score of class 0 alone, and those that propose nothing compete too (spec §K)
         chosen = logits[..., 0].float().topk(self.queries, dim=1).indices
         references = boxes.gather(1, chosen[..., None].expand(-1, -1, 4)).detach().sigmoid()

@@ -131,7 +131,7 @@ def test_losses_are_per_box_of_the_whole_batch() -> None:
     )
     alone, together = losses_of(first, truth), losses_of(both, truth, NOTHING)
     torch.testing.assert_close(together["loss_bbox"], alone["loss_bbox"])
-    assert float(together["loss_cls"]) > float(alone["loss_cls"])
+    assert together["loss_cls"].item() > alone["loss_cls"].item()
 
 
 def test_the_normaliser_is_the_mean_over_ranks() -> None:
