@@ -102,5 +102,5 @@ def test_half_precision_gives_nearly_the_same_losses(split: CocoSplit) -> None:
         fabric.backward(torch.stack(list(named.values())).sum())
         assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
         losses[precision] = {name: float(value.detach()) for name, value in named.items()}
-    assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.02)
+    assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.05)
     assert losses["bf16-mixed"] != losses["32-true"]
