@@ -1,7 +1,8 @@
 """How much sooner faster-coco-eval judges boxes than pycocotools, and how far their figures are apart.
 
-Run `python -m repro.bench.coco_judges [--images 300]`. The two are timed in turn on the same random boxes; the figure to
-quote is the median of the ratios, round by round. Figures are left in `results/coco_judges.json`.
+Run `python -m repro.bench.coco_judges [--images 300]`. The two are timed in turn on the same random boxes, in seconds of
+processor time; the figure to quote is the median of the ratios, round by round. Figures are left in
+`results/coco_judges.json`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parent / "results" / "coco_judges.json"
 SIZE = (480, 640)  # rows, columns
 MOST_TRUTHS, FOUND = 15, 100  # boxes of an image, and how many a detector reports at most
-Document, Found = dict[str, Any], list[dict[str, Any]]
+Document = dict[str, Any]
+Found = list[dict[str, Any]]
 
 
 def main() -> int:
@@ -62,7 +64,7 @@ def measure(*, images: int, rounds: int) -> dict[str, object]:
     slow, fast = seconds.values()
     one, other = precisions.values()
     return {
-        "what": "seconds to judge random boxes; ratio: pycocotools over faster-coco-eval",
+        "what": "processor seconds to judge random boxes; ratio: pycocotools over faster-coco-eval",
         "command": f"python -m repro.bench.coco_judges --images {images} --rounds {rounds}",
         "images": images,
         "boxes": {"to find": len(truth["annotations"]), "found": len(found)},
@@ -96,18 +98,18 @@ def random_boxes(rng: np.random.RandomState, images: int) -> tuple[Document, Fou
 
 
 def judged(reader: Any, judge: Any, truth: Document, found: Found) -> tuple[float, NDArray[np.float64]]:
-    """Return the seconds that a judge takes for boxes in memory, and its precisions [T, R, K, A, M]."""
+    """Return the processor seconds that a judge takes for boxes in memory, and its precisions [T, R, K, A, M]."""
     truth, found = copy.deepcopy(truth), copy.deepcopy(found)
     with contextlib.redirect_stdout(io.StringIO()):
         coco = reader()
         coco.dataset = truth
         coco.createIndex()
-        began = time.perf_counter()
+        began = time.process_time()
         scored = judge(coco, coco.loadRes(found), "bbox")
         scored.evaluate()
         scored.accumulate()
         scored.summarize()
-        taken = time.perf_counter() - began
+        taken = time.process_time() - began
     return taken, np.asarray(scored.eval["precision"])
 
 
