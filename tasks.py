@@ -124,8 +124,8 @@ def build_ext_task(
     positional=[],
     help={
         "recipe": "a name out of `invoke recipes`, or a .toml file",
-        "data": "nuscenes (the full set), nuscenes-mini, or synth (made on the spot, no licence needed)",
-        "dataroot": "the folder that holds samples/ and v1.0-*/ (default: data/nuscenes, or data/synth)",
+        "data": "nuscenes (the full set), nuscenes-mini, coco, or synth (made on the spot, no licence needed)",
+        "dataroot": "the folder that holds samples/ and v1.0-*/, or annotations/, *2017/ (default: data/nuscenes, …)",
         "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA[-smoke])",
         "stage": "stop after this stage: data, train, evaluate, compare or report",
         "smoke": "shorten every stage; the report says what was shortened",
@@ -145,7 +145,7 @@ def build_ext_task(
 def repro_task(
     _: Context,
     recipe: str = "",
-    data: str = "nuscenes",
+    data: str = "",
     dataroot: str = "",
     run: str = "",
     stage: str = "",
