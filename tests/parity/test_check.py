@@ -130,7 +130,9 @@ def test_every_module_case_passes(shared_dir: Path) -> None:
 
 @pytest.mark.shared
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["pipeline", "gt", "format", "tiny_forward", "tiny_train"])
+@pytest.mark.parametrize(
+    "case", ["pipeline", "gt", "format", "tiny_forward", "tiny_train", "deformable_detr_two_stage"]
+)
 def test_whole_cases_pass(shared_dir: Path, case: str) -> None:
     run = runner_of(GoldenSet(shared_dir / "golden/A"), case)
     assert run is not None
