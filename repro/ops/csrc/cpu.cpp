@@ -67,7 +67,8 @@ class Scratch {
     tokens_.resize(4 * step + 16);
     T* next = align(memory_.data());
     const auto take = [&next, step](int64_t arrays) { return std::exchange(next, next + arrays * step); };
-    work.base_x = take(1), work.base_y = take(1), work.scale_x = take(1), work.scale_y = take(1);
+    work.base_x = take(1), work.base_y = take(1), work.rest_x = take(1), work.rest_y = take(1);
+    work.scale_x = take(1), work.scale_y = take(1);
     work.weight = take(1), work.dx = take(1), work.dy = take(1);
     for (T*& corner : work.corner) corner = take(1);
     work.dot = take(4), work.grad_weight = take(1), work.gx = take(1), work.gy = take(1);
