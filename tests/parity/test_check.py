@@ -92,9 +92,9 @@ def test_a_case_that_fails_is_exit_code_one_and_named_in_the_json(
 
 
 def test_cases_we_do_not_cover_are_listed_not_run(tmp_path: Path) -> None:
-    np.savez(tmp_path / "deformable_detr_plain.npz", x=np.zeros(1))
-    assert find_cases(tmp_path) == ["deformable_detr_plain"]
-    assert runner_of(GoldenSet(tmp_path), "deformable_detr_plain") is None
+    np.savez(tmp_path / "radar_forward.npz", x=np.zeros(1))
+    assert find_cases(tmp_path) == ["radar_forward"]
+    assert runner_of(GoldenSet(tmp_path), "radar_forward") is None
     assert runner_of(GoldenSet(tmp_path), "modules/never_heard_of") is None
 
 
@@ -152,7 +152,9 @@ def test_every_module_case_passes(shared_dir: Path) -> None:
 
 @pytest.mark.shared
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["pipeline", "gt", "format", "tiny_forward", "small_forward", "tiny_train"])
+@pytest.mark.parametrize(
+    "case", ["pipeline", "gt", "format", "tiny_forward", "small_forward", "tiny_train", "deformable_detr_two_stage"]
+)
 def test_whole_cases_pass(shared_dir: Path, case: str) -> None:
     run = runner_of(GoldenSet(shared_dir / "golden/A"), case)
     assert run is not None
