@@ -204,7 +204,7 @@ def _decoder(prediction: Prediction, seen: Seen, prefix: str, arrays: Arrays, li
 
 
 def mostly(what: str, ours: Tensor, golden: Tensor, limit: float, p99: float, *, unstable: int) -> list[Check]:
-    """Compare [layers, K, …] by the 99th percentile of all errors; up to `unstable` of K queries may leave the limit."""
+    """Compare [layers, K, …] by the 99th percentile of all errors; `unstable` of the K queries may leave the limit."""
     if not unstable:
         return [compare(what, ours, golden, Tolerance(absolute=limit, p99=p99))]
     off = ~((ours - golden).abs().amax((0, -1)) <= limit)  # NaN is off
