@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch.utils.data import DataLoader
 from torch.utils.data import Subset as Chosen
 
 from repro.artifacts import DataReady, Trained
 from repro.atomic import sha256_of
 from repro.data.augment import grid_mask
 from repro.data.dataset import FrameLoader, TrainClips, collate_clips
-from repro.data.records import DataError
+from repro.data.loading import batches_from
 from repro.data.samplers import train_order
 from repro.models.bevformer import BEVFormer, build_bevformer, history_of
 from repro.models.checkpoints import load_checkpoint
@@ -246,14 +245,6 @@ def batches_of(
     def batches(epoch: int, skip: int) -> Iterator[Clip]:
         order = train_order(len(samples), epoch=epoch, seed=seed, batch=batch, world=world, rank=rank)
         clips = Chosen(TrainClips(samples, loader, seed=seed, epoch=epoch), order[skip * batch :])
-        return in_own_words(DataLoader(clips, batch_size=batch, collate_fn=collate_clips, num_workers=workers))
+        return batches_from(clips, collate_clips, batch=batch, workers=workers)
 
     return batches
-
-
-def in_own_words(loader: DataLoader[Clip]) -> Iterator[Clip]:
-    """Yield from a loader; a DataError out of a worker process loses the traceback that torch wraps around it."""
-    try:
-        yield from loader
-    except DataError as error:
-        raise DataError(str(error).strip().rpartition("DataError: ")[2]) from error
