@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 START = "forkserver"
-PRELOADED = ["torch", "torchvision", "cv2", "pyarrow", "repro.data.dataset"]  # imported once, shared by all workers
+PRELOADED = ["torch", "torchvision", "cv2", "repro.data", "repro.data.dataset"]  # imported once, shared by all workers
 
 
 def batches_from(
