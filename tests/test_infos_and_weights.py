@@ -14,8 +14,8 @@ from repro.data import FrameRecord, open_nuscenes
 from repro.data.info_files import from_new_convention, read_infos, write_infos
 from repro.models.bevformer import build_bevformer
 from repro.recipe import load_recipe
-from repro.recipe.schema import CAMERAS
 from repro.recipe.files import TABLE, weight_files
+from repro.recipe.schema import CAMERAS
 from repro.weights import read_checkpoint, save_checkpoint
 from tests.data.small_nuscenes import write_small_nuscenes
 

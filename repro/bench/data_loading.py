@@ -1,7 +1,7 @@
 """Training clips a second of our two pipelines, in units of a plain reading of the specification on the same JPEGs.
 
-Run `python -m repro.bench.data_loading [--json]`. Each round loads the same clips three times, plain, strict and fast, by
-default with two workers of one thread each; unpacking on the (CPU) device is included. The figures to quote are the
+Run `python -m repro.bench.data_loading [--json]`. Each round loads the same clips three times, plain, strict and fast,
+by default with two workers of one thread each; unpacking on the (CPU) device is included. The figures to quote are the
 medians of the ratios, round by round. Also: the bytes that go to the device, and by how much the fast images differ.
 Nothing here says anything about a GPU.
 """
@@ -61,7 +61,11 @@ def main() -> int:
         }
     asked = f"--rounds {words.rounds} --clips {words.clips} --workers {words.workers}"
     command = f"python -m repro.bench.data_loading {asked} --json"
-    machine = {"cpus": len(os.sched_getaffinity(0)), "machine": platform.machine(), "load": round(os.getloadavg()[0], 1)}
+    machine = {
+        "cpus": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+        "load": round(os.getloadavg()[0], 1),
+    }
     figures = {"command": command, **sizes, "workers": words.workers, **machine}
     if words.json:
         sys.stdout.write(json.dumps(figures, indent=1) + "\n")

@@ -54,4 +54,3 @@ def prepare_worker(_worker: int) -> None:
     """Keep a worker to one thread, and leave Ctrl-C to the process that it works for."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-

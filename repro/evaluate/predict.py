@@ -48,9 +48,7 @@ def predict(
     """
     known = _whole_scenes(samples, order, read_partial(partial))
     rest = list(order)[len(known) :]
-    frames = batches_from(
-        EvalFrames(samples, rest, FrameLoader(dataroot, recipe)), collate_frames, workers=workers
-    )
+    frames = batches_from(EvalFrames(samples, rest, FrameLoader(dataroot, recipe)), collate_frames, workers=workers)
     results = dict(known)
     history: torch.Tensor | None = None
     model.eval()
