@@ -33,7 +33,8 @@ def rotations_of(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
         *(2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
         *(2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
     ]
-    return np.stack(columns, 1).reshape(-1, 3, 3)
+    matrices: NDArray[np.float64] = np.stack(columns, 1).reshape(-1, 3, 3)
+    return matrices
 
 
 def quaternion_product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
