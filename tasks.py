@@ -244,8 +244,8 @@ def weights_task(
     positional=[],
     help={
         "export": "write the two info files of --dataroot into this folder",
-        "import": "read and judge this info file",
-        "convert": "turn boxes of mmdet3d 1.0 and later into 0.17's",
+        "import": "read and judge this info file; runs read the tables, never info files",
+        "convert": "with --import: write FILE.mmdet3d-0.17.pkl beside it",
         "data": "nuscenes, nuscenes-mini or synth",
         "dataroot": "the folder that holds samples/ and v1.0-*/",
         "json": "print one JSON document and nothing else",
