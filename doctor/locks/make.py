@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doctor.locks.look import note
+from doctor.locks.phases import PhaseError, install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +30,30 @@ class MakeError(RuntimeError):
 def make(folder: Path, prefix: Path, *, python: str, tell: Callable[[str], None]) -> None:
     """Make the environment of the stack in `folder` at `prefix`; the same call resumes. Raises MakeError."""
     tell(f"{folder.name} into {prefix}")
-    _bootstrap(folder, prefix, python)
+    told = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
+    if "from_source" in told:
+        try:
+            install(folder, prefix, _interpreter(told["python_min"], python), tell)
+        except PhaseError as why:
+            raise MakeError(str(why)) from why
+    else:
+        _bootstrap(folder, prefix, python)
     note(prefix)
+
+
+def _interpreter(version: str, named: str) -> str:
+    """Return a Python of exactly this version: the one named, on PATH, or pyenv's newest. Raises MakeError."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    places = [named] if named else [f"python{version}", *map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))]
+    question = f"import sys, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '{version}')"
+    for place in reversed(places):
+        found = shutil.which(place)
+        if found and not subprocess.run([found, "-c", question], capture_output=True, check=False).returncode:  # noqa: S603
+            return found
+    tried = f" ({named} is not)" if named else ""
+    raise MakeError(
+        f"this stack needs Python {version}{tried}; install it: pyenv install {version}, or name it: --python PATH"
+    )
 
 
 def _bootstrap(folder: Path, prefix: Path, python: str) -> None:

@@ -10,6 +10,7 @@ import base64
 import csv
 import hashlib
 import importlib
+import importlib.util
 import io
 import json
 import os
@@ -89,12 +90,8 @@ def _strays(folder: str, owned: set[str]) -> list[str]:
 
 
 def _holds(marker: str) -> bool:
-    for name in ("packaging.markers", "pip._vendor.packaging.markers"):
-        try:
-            return bool(importlib.import_module(name).Marker(marker).evaluate())
-        except ImportError:
-            continue
-    raise SystemExit("neither packaging nor pip is there to read markers")
+    name = "packaging.markers" if importlib.util.find_spec("packaging") else "pip._vendor.packaging.markers"
+    return bool(importlib.import_module(name).Marker(marker).evaluate())
 
 
 if __name__ == "__main__":

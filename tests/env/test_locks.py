@@ -22,7 +22,7 @@ from doctor.locks.read import LockError, Pin, parse_lock, read_lock
 from doctor.locks.write import changes, check_no_hosts
 
 ROOT = Path(__file__).resolve().parents[2]
-NATIVE = ("cu130", "cu128", "cu126")
+STACKS = ("cu130", "cu128", "cu126", "upstream")
 HASH = "sha256:" + "0" * 64
 
 
@@ -142,7 +142,7 @@ class TestNoLook:
 
     def test_an_unknown_stack_is_answered_with_the_known_ones(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--stack", "cu999", "--verify"]) == 3
-        assert "stacks: cu126, cu128, cu130" in capsys.readouterr().err
+        assert "stacks: cu126, cu128, cu130, upstream" in capsys.readouterr().err
 
     def test_a_python_that_answers_with_noise(self, tmp_path: Path) -> None:
         python = tmp_path / "bin" / "python"
@@ -168,13 +168,13 @@ class TestWords:
 
 
 class TestLocks:
-    @pytest.mark.parametrize("stack", NATIVE)
+    @pytest.mark.parametrize("stack", STACKS)
     def test_every_pin_has_hashes_and_no_line_names_a_host(self, stack: str) -> None:
         path = ROOT / "env" / stack / "requirements.lock"
         assert len(read_lock(path)) > 80
         check_no_hosts(path.read_text(encoding="utf-8"))
 
-    @pytest.mark.parametrize("stack", NATIVE)
+    @pytest.mark.parametrize("stack", STACKS)
     def test_the_lock_brings_the_torch_that_the_stack_names(self, stack: str) -> None:
         told = json.loads((ROOT / "env" / stack / "stack.json").read_text(encoding="utf-8"))
         pins = {pin.name: pin.version for pin in read_lock(ROOT / "env" / stack / "requirements.lock")}
