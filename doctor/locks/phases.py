@@ -42,6 +42,9 @@ def install(folder: Path, prefix: Path, python: str, tell: Callable[[str], None]
             return
         if prefix.exists() and not _read(prefix / PARTIAL).startswith(name):
             _clear(prefix)
+        prefix.mkdir(exist_ok=True)
+        if not (prefix / PARTIAL).exists():
+            _write(prefix / PARTIAL, name)  # from here on it is ours, whatever interrupts
         pins = read_lock(folder / "requirements.lock")
         done = _read(prefix / PARTIAL).splitlines()[1:]
         phases = _phases(told, pins, prefix, python)

@@ -63,6 +63,18 @@ def test_a_failed_phase_is_taken_up_again_and_a_whole_environment_left_alone(
     ]
 
 
+def test_an_environment_that_was_interrupted_in_its_first_phase_is_ours(tmp_path: Path) -> None:
+    stack, prefix, breaks = tmp_path / "mine", tmp_path / "venv", tmp_path / "python"
+    stack.mkdir()
+    (stack / "stack.json").write_text('{"tools": [], "from_source": []}', encoding="utf-8")
+    (stack / "requirements.lock").touch()
+    breaks.write_text(f"#!/bin/sh\nmkdir -p '{prefix}/lib'; exit 1\n", encoding="utf-8")
+    breaks.chmod(0o755)
+    for _ in range(2):
+        with pytest.raises(PhaseError, match="venv failed"):
+            install(stack, prefix, str(breaks), lambda _: None)
+
+
 def test_a_folder_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     stack, prefix = tmp_path / "mine", tmp_path / "thesis"
     stack.mkdir()
