@@ -8,6 +8,8 @@ Runs under Python 3.8, with the standard library alone.
 """
 
 # ruff: noqa: UP035, UP045
+from __future__ import annotations
+
 import importlib
 import importlib.abc
 import importlib.machinery

@@ -6,6 +6,8 @@ markers from stdin and says which of them hold there. RECORD (PEP 376) is what a
 
 # ruff: noqa: UP031, PTH118
 # Python 3.8 reads this file, and a listing of 60,000 files is faster without Path.
+from __future__ import annotations
+
 import base64
 import csv
 import hashlib
