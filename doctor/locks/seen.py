@@ -48,6 +48,7 @@ def _package(dist: metadata.Distribution, owned: set[str]) -> dict[str, Any]:
     missing: list[str] = []
     changed: list[str] = []
     record = dist.read_text("RECORD")
+    state = hashlib.sha256((record or "").encode())  # names RECORD, and what the files that differ from it hold
     root = os.path.realpath(str(dist.locate_file("")))
     for row in csv.reader(io.StringIO(record or "")):
         if not row:
@@ -58,15 +59,17 @@ def _package(dist: metadata.Distribution, owned: set[str]) -> dict[str, Any]:
         if kind != "sha256":
             continue
         try:
-            if _digest(path) != digest:
+            there = _digest(path)
+            if there != digest:
                 changed.append(row[0])
+                state.update(there.encode())
         except OSError:
             missing.append(row[0])
     return {
         "name": str(dist.metadata["Name"] or ""),
         "version": str(dist.metadata["Version"] or ""),
         "recorded": record is not None,
-        "record": hashlib.sha256((record or "").encode()).hexdigest(),
+        "record": state.hexdigest(),
         "missing": missing,
         "changed": changed,
     }

@@ -162,6 +162,11 @@ class TestWords:
         rows = [Installed("six", "1.16", ""), Installed("six", "1.16", "")]
         assert [row.kind for row in judge([Pin("six", "1.16", (HASH,))], rows)] == ["twice"]
 
+    def test_a_file_that_was_installed_unlike_its_record_is_no_tampering(self) -> None:
+        row = Installed("torch", "1.9.1", "noted", changed=("libtorch_cpu.so",))
+        assert judge([Pin("torch", "1.9.1", (HASH,))], [row], records={"torch": "noted"}) == []
+        assert [r.kind for r in judge([Pin("torch", "1.9.1", (HASH,))], [row], records={"torch": "x"})] == ["tampered"]
+
     def test_without_record_nobody_knows(self) -> None:
         found: list[Difference] = judge([Pin("six", "1", (HASH,))], [Installed("six", "1", "", recorded=False)])
         assert "has no RECORD" in str(found[0])
