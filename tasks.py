@@ -120,6 +120,36 @@ def build_ext_task(
 
 
 @task(
+    name="env",
+    positional=[],
+    help={
+        "stack": "a folder of env/, or auto: the one the doctor chooses",
+        "prefix": "where the environment lies (default: .venv, else .venv-STACK)",
+        "python": "make it with this interpreter",
+        "lock": "write the lock anew from requirements.in (needs uv)",
+        "verify": "judge versions and the hash of every installed file, make nothing",
+        "diff": "say in words how what is installed differs, make nothing",
+        "json": "print one JSON document and nothing else on stdout",
+    },
+)
+def env_task(
+    _: Context,
+    stack: str = "auto",
+    prefix: str = "",
+    python: str = "",
+    lock: bool = False,
+    verify: bool = False,
+    diff: bool = False,
+    json: bool = False,
+) -> None:
+    """Make a pinned environment, judge one by its lock, or write the lock."""
+    from doctor.locks.menu import main
+
+    words: dict[str, str | bool] = {"--stack": stack, "--prefix": prefix, "--python": python}
+    _leave(main(_words(words, {"--lock": lock, "--verify": verify, "--diff": diff, "--json": json})))
+
+
+@task(
     name="repro",
     positional=[],
     help={
@@ -318,6 +348,7 @@ namespace = Collection(
     doctor_task,
     explain_task,
     build_ext_task,
+    env_task,
     repro_task,
     recipes_task,
     synth_task,

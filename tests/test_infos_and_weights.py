@@ -67,8 +67,8 @@ def eight_cars(folder: Path) -> list[FrameRecord]:
     """Return two records of four cars each, longer than wide."""
     index = open_nuscenes(write_small_nuscenes(folder / "root"), "v1.0-mini", folder / "cache", channels=CAMERAS)
     boxes = np.tile([1.0, 2.0, 0.5, 1.9, 4.6, 1.7, 0.3], (4, 1))
-    truth = {"boxes": boxes, "names": ("car",) * 4, "velocities": np.zeros((4, 2)), "valid": np.ones(4, bool)}
-    return [replace(index[position], **truth) for position in range(2)]
+    cars, still, valid = ("car",) * 4, np.zeros((4, 2)), np.ones(4, bool)
+    return [replace(index[position], boxes=boxes, names=cars, velocities=still, valid=valid) for position in range(2)]
 
 
 def test_a_file_that_is_no_info_file_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
