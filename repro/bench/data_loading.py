@@ -49,6 +49,7 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=6, help="clips a timing (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="loading processes, 0: this one (default: %(default)s)")
     parser.add_argument("--dataroot", type=Path, help="nuScenes mini to read; default: a synthetic set, made for this")
+    parser.add_argument("--sizes", nargs="+", choices=BOUNDS, default=list(BOUNDS), help="(default: %(default)s)")
     words = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with tempfile.TemporaryDirectory() as folder:
@@ -57,9 +58,9 @@ def main() -> int:
             write_synth(root, scenes=2, frames=8)
         sizes = {
             size: measure(size, root, Path(folder), rounds=words.rounds, clips=words.clips, workers=words.workers)
-            for size in BOUNDS
+            for size in words.sizes
         }
-    asked = f"--rounds {words.rounds} --clips {words.clips} --workers {words.workers}"
+    asked = f"--rounds {words.rounds} --clips {words.clips} --workers {words.workers} --sizes {' '.join(words.sizes)}"
     command = f"python -m repro.bench.data_loading {asked} --json"
     machine = {
         "cpus": len(os.sched_getaffinity(0)),
