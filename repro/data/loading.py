@@ -8,7 +8,10 @@ which has imported what they need and computed nothing.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, TypeVar
 
 import cv2
@@ -52,6 +55,15 @@ def batches_from(
 
 
 def prepare_worker(_worker: int) -> None:
-    """Keep a worker to one thread, and leave Ctrl-C to the process that it works for."""
+    """Keep a worker to one thread, leave Ctrl-C to the process that it works for, and end with that process."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the process that trains: torch watches the fork server in its place, which lives on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,26 @@ torch.set_num_threads(2)
 torch.ones(1000, 1000) @ torch.ones(1000, 1000)
 print([float(product) for product in batches_from(Products(), together, workers=2)])
 """
+
+STAYS = """
+import time
+from repro.data.loading import batches_from
+from tests.data.test_loading import Pids, together
+
+batches = batches_from(Pids(), together, workers=2)
+print(int(next(batches)), int(next(batches)), flush=True)
+time.sleep(600)
+"""
+
+
+class Pids(Dataset[torch.Tensor]):
+    """The process that loads."""
+
+    def __len__(self) -> int:
+        return 100
+
+    def __getitem__(self, item: int) -> torch.Tensor:
+        return torch.tensor(os.getpid())
 
 
 class Products(Dataset[torch.Tensor]):
@@ -95,3 +116,16 @@ def test_an_error_out_of_a_worker_has_its_own_words_only(workers: int) -> None:
     with pytest.raises(DataError) as caught:
         list(batches_from(Broken(), together, workers=workers))
     assert str(caught.value) == "samples/0.jpg: cut short; extract the archive that holds it again"
+
+
+def test_workers_end_with_a_parent_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", STAYS], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        workers = [Path("/proc", pid) for pid in parent.stdout.readline().decode().split()]
+        assert len(set(workers)) == 2
+        assert all(worker.exists() for worker in workers)
+        parent.kill()
+    deadline = time.monotonic() + 60
+    while any(worker.exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [worker for worker in workers if worker.exists()]
