@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     infos = commands.add_parser("infos", help="write or read upstream's nuscenes_infos_temporal_*.pkl")
     way = infos.add_mutually_exclusive_group(required=True)
     way.add_argument("--export", type=Path, metavar="DIR", help="write the two files of --dataroot into this folder")
-    judged = "read and judge these files; runs read the tables, never info files"
+    judged = "read and judge these files; `run --infos DIR` trains and evaluates on them"
     way.add_argument("--import", type=Path, nargs="+", metavar="FILE", dest="read", help=judged)
     infos.add_argument("--convert", action="store_true", help="with --import: write FILE.mmdet3d-0.17.pkl beside FILE")
     infos.add_argument("--data", choices=DATA, default="nuscenes", help="which data set (default: %(default)s)")
@@ -118,6 +118,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--checkpoint", type=Path, metavar="FILE", help="start from these weights")
     run.add_argument("--eval-only", action="store_true", help="do not train; needs --checkpoint")
     run.add_argument("--without-can-bus", action="store_true", help="go on with zeros where the CAN bus is missing")
+    run.add_argument("--infos", type=Path, metavar="DIR", help="read frames from upstream's info files in this folder")
     run.add_argument("--quirks", choices=("head", "released"), default="head", help="whose quirks (spec §I)")
     run.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     run.add_argument("--gpus", type=int, metavar="N", help="as N processes, one a GPU, through torchrun or srun")

@@ -28,7 +28,7 @@ class Architecture:
     """What differs between the runs of two architectures; each function takes the recipe of its own.
 
     data           the words for --data, the usual one first
-    prepare        makes a data set ready: word, data root, recipe, cache, without_can_bus
+    prepare        makes a data set ready: word, data root, recipe, cache, without_can_bus, infos
     what_changed   says what is no longer as it was prepared, None if nothing is
     samples        opens a split of a prepared data set: recipe, data, split, cache
     lesson         how it learns
@@ -37,7 +37,7 @@ class Architecture:
     """
 
     data: tuple[str, ...]
-    prepare: Callable[[str, Path, Any, Path, bool], DataReady]
+    prepare: Callable[[str, Path, Any, Path, bool, Path | None], DataReady]
     what_changed: Callable[[DataReady], str | None]
     samples: Callable[[Any, DataReady, str, Path], Any]
     lesson: Lesson[Any, Any]
@@ -50,16 +50,31 @@ def architecture_of(recipe: AnyRecipe) -> Architecture:
     return ARCHITECTURES[recipe.model.architecture]
 
 
-def _prepare_nuscenes(data: str, dataroot: Path, recipe: Recipe, cache: Path, without_can_bus: bool) -> DataReady:  # noqa: FBT001 — a row of the table
-    return prepare(data, dataroot, recipe, cache, without_can_bus=without_can_bus)
+def _prepare_nuscenes(
+    data: str,
+    dataroot: Path,
+    recipe: Recipe,
+    cache: Path,
+    without_can_bus: bool,  # noqa: FBT001 — as above
+    infos: Path | None,
+) -> DataReady:
+    return prepare(data, dataroot, recipe, cache, without_can_bus=without_can_bus, infos=infos)
 
 
-def _prepare_coco(data: str, dataroot: Path, recipe: DetrRecipe, cache: Path, without_can_bus: bool) -> DataReady:  # noqa: ARG001, FBT001 — images have no CAN bus
+def _prepare_coco(
+    data: str,
+    dataroot: Path,
+    recipe: DetrRecipe,
+    cache: Path,
+    _without_can_bus: bool,  # noqa: FBT001 — images have no CAN bus
+    _infos: Path | None,
+) -> DataReady:
     return prepare_coco(data, dataroot, recipe, cache)
 
 
 def _frames(recipe: Recipe, data: DataReady, split: str, cache: Path) -> Subset:
-    return open_index(Path(data.dataroot), data.version, recipe, cache).split(split)
+    infos = Path(data.infos) if data.infos else None
+    return open_index(Path(data.dataroot), data.version, recipe, cache, infos).split(split)
 
 
 def _images(recipe: DetrRecipe, data: DataReady, split: str, cache: Path) -> CocoSplit:  # noqa: ARG001 — as above

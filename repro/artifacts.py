@@ -49,6 +49,7 @@ class DataReady:
     scenes: int | None  # None: images of their own, no scenes
     boxes: int
     warnings: tuple[str, ...]
+    infos: str | None = None  # the folder of upstream's info files that frames were read from, None: the tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ class Job:
     command: str
     last_stage: str = "report"
     processes: int = 1
+    infos: Path | None = None
 
 
 def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], None]) -> Verdict | None:
@@ -129,7 +130,7 @@ def plan(job: Job, run: RunDir) -> list[Plan]:
 
 def _prepare(job: Job) -> DataReady:
     brings = architecture_of(job.recipe)
-    return brings.prepare(job.data, job.dataroot, job.recipe, job.cache, job.without_can_bus)
+    return brings.prepare(job.data, job.dataroot, job.recipe, job.cache, job.without_can_bus, job.infos)
 
 
 def _train(job: Job, data: DataReady, run: RunDir, fabric: Fabric, key: str) -> Trained:
@@ -191,7 +192,8 @@ def _parts(recipe: AnyRecipe, *names: str) -> dict[str, str]:
 
 
 def _data_key(job: Job) -> dict[str, str]:
-    where = {"--data": job.data, "--dataroot": str(job.dataroot), "--without-can-bus": str(job.without_can_bus)}
+    where = {"--infos": str(job.infos)} if job.infos else {}
+    where |= {"--data": job.data, "--dataroot": str(job.dataroot), "--without-can-bus": str(job.without_can_bus)}
     return {**where, **_parts(job.recipe, "data", "model"), **_code("data", "prepare.py")}
 
 

@@ -187,6 +187,10 @@ def _check_data(words: argparse.Namespace, recipe: AnyRecipe) -> None:
         raise WordsError(f"--data {words.data}: {recipe.name} reads {recipe.data.dataset}; choose {' or '.join(known)}")
     if words.without_can_bus and not isinstance(recipe, Recipe):
         raise WordsError(f"--without-can-bus: {recipe.name} reads single images, no CAN bus; leave the word out")
+    if words.infos is not None and not isinstance(recipe, Recipe):
+        raise WordsError(
+            f"--infos {words.infos}: info files are nuScenes', and {recipe.name} reads {recipe.data.dataset}"
+        )
 
 
 def _check(words: argparse.Namespace) -> None:
@@ -267,6 +271,7 @@ def _job(words: argparse.Namespace, recipe: AnyRecipe, seen: Consultation, *, pr
         command=_command(words),
         last_stage=words.stage,
         processes=processes,
+        infos=words.infos,
     )
 
 
