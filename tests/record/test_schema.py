@@ -33,7 +33,7 @@ def test_any_one_changed_byte_is_refused(place: int, byte: int) -> None:
 
 @given(st.integers(0, len(WRITTEN) - 1), st.binary(max_size=3))
 def test_bytes_that_go_or_come_are_refused(place: int, more: bytes) -> None:
-    for changed in (WRITTEN[:place], WRITTEN[:place] + WRITTEN[place + 1 :], WRITTEN[:place] + b"\n" + more):
+    for changed in (WRITTEN[:place], WRITTEN[:place] + WRITTEN[place + 1 :], WRITTEN + b"\n" + more):
         with pytest.raises(RecordError):
             parse_record(changed, "r")
 
