@@ -34,6 +34,8 @@ class Architecture:
     lesson         how it learns
     evaluate       has a checkpoint judged on samples
     metrics        what the judge returns
+    tables         the files that say what is in a prepared data set
+    images         the image files of opened samples
     """
 
     data: tuple[str, ...]
@@ -43,6 +45,8 @@ class Architecture:
     lesson: Lesson[Any, Any]
     evaluate: Callable[..., AnyMetrics]
     metrics: type[AnyMetrics]
+    tables: Callable[[DataReady], list[Path]]
+    images: Callable[[Any, DataReady], list[Path]]
 
 
 def architecture_of(recipe: AnyRecipe) -> Architecture:
@@ -75,6 +79,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         lesson=BEVFORMER,
         evaluate=evaluate,
         metrics=Metrics,
+        tables=lambda data: sorted((Path(data.dataroot) / data.version).glob("*.json")),
+        images=lambda samples, data: [Path(data.dataroot) / path for path in samples.image_paths()],
     ),
     "deformable_detr": Architecture(
         data=("coco", "synth"),
@@ -84,5 +90,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         lesson=DEFORMABLE_DETR,
         evaluate=evaluate_images,
         metrics=CocoMetrics,
+        tables=lambda data: sorted((Path(data.dataroot) / "annotations").glob(f"instances_*{data.version}.json")),
+        images=lambda samples, _data: [samples.folder / name for name in samples.index.file_names],
     ),
 }

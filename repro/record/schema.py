@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 LARGEST_RECORD = 16 << 20  # bytes; a record is some tens of kilobytes
-Role = Literal["recipe", "stage", "checkpoint", "start", "results", "losses", "doctor", "diff"]
+Role = Literal["recipe", "stage", "checkpoint", "start", "results", "losses", "doctor", "diff", "table", "image"]
 
 
 class RecordError(ValueError):
@@ -32,7 +32,10 @@ class Closed(BaseModel):
 
 
 class FileFact(Closed):
-    """A file that the run left or read: `path` is relative to the run folder, absolute if it lies elsewhere.
+    """A file that the run left or read.
+
+    `path` is relative to the run folder (the data root for a table or an
+    image of the data set), absolute if it lies elsewhere.
 
     Of two equal runs, files with `momentary` differ all the same: they hold times.
     """
