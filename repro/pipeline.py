@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from repro.architectures import architecture_of
 from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, GateVerdict, Machine, Metrics, Trained, Verdict
 from repro.atomic import digest, sha256_of, source_digest
-from repro.compare import compare
+from repro.compare import compare, shipped_recipe
 from repro.diagnosis import diagnose
 from repro.recipe import Recipe
 from repro.record.write import Told, plan_record, write_record
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 STAGES = ("data", "train", "evaluate", "compare", "record", "report")
+SAID_ELSEWHERE = ("schema_version", "name", "title", "smoke")  # fields of a recipe that are no table of the judgement
 KEPT = STAGES[:4]  # leave a value that a later call loads
 T = TypeVar("T")
 
@@ -52,7 +53,8 @@ class Job:
     processes: int = 1
     doctor: DoctorLook | None = None
     recording: dict[str, Any] | None = None  # the machine as the doctor saw it, redacted
-    gates: tuple[GateVerdict, ...] = ()  # of the ladder that this run is a step of, the lower ones
+    gate: str | None = None  # the gate of the ladder that this run is for
+    gates: tuple[GateVerdict, ...] = ()  # what the lower ones said
 
 
 def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], None]) -> Verdict | None:
@@ -180,7 +182,9 @@ def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, fabric: 
 
 def _compare(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> Verdict:
     recipe = job.recipe
-    verdict = compare(recipe.expected, recipe.schedule, data=data, trained=trained, metrics=metrics, smoke=job.smoke)
+    verdict = compare(
+        recipe, data=data, trained=trained, metrics=metrics, smoke=job.smoke, released=job.gate == "released"
+    )
     if data.synthetic or job.smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
         return verdict  # nothing published looks like it, or nothing is known of how it goes wrong
     return replace(verdict, diagnoses=diagnose(recipe, data=data, trained=trained, metrics=metrics))
@@ -245,10 +249,16 @@ def _evaluate_key(job: Job, data: DataReady, trained: Trained) -> dict[str, str]
 def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> dict[str, str]:
     values = {"data": asdict(data), "trained": asdict(trained), "metrics": asdict(metrics)}
     lasting = {name: {key: v for key, v in value.items() if key != "seconds"} for name, value in values.items()}
-    asked = {"--smoke": str(job.smoke), **{f"result of {name}": digest(value) for name, value in lasting.items()}}
+    shipped = shipped_recipe(job.recipe)
+    asked = {
+        "--smoke": str(job.smoke),
+        "--gate": str(job.gate),
+        **{f"result of {name}": digest(value) for name, value in lasting.items()},
+    }
     return {
         **asked,
-        **_parts(job.recipe, "expected", "schedule", "train", "model"),
+        "recipe as shipped": digest(shipped.model_dump(mode="json")) if shipped else "none",
+        **_parts(job.recipe, *(name for name in type(job.recipe).model_fields if name not in SAID_ELSEWHERE)),
         **_code("compare.py", "diagnosis.py"),
     }
 
@@ -284,6 +294,7 @@ def _told(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics, verd
         machine=job.machine,
         doctor=job.doctor,
         recording=job.recording,
+        gate=job.gate,
         gates=job.gates,
         start=job.checkpoint,
         data=data,

@@ -48,6 +48,7 @@ class Told:
     machine: Machine
     doctor: DoctorLook | None
     recording: dict[str, Any] | None
+    gate: str | None
     gates: tuple[GateVerdict, ...]
     start: Path | None
     data: DataReady
@@ -132,6 +133,7 @@ def _record(run: RunDir, told: Told, before: Record | None) -> Record:
         trained=told.trained,
         metrics=told.metrics,
         verdict=told.verdict,
+        gate=told.gate,
         gates=told.gates,
         stages=_stages(run),
         files=(*_files(run, told), *kept),
