@@ -90,9 +90,9 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
 
     say("compare")
     key = _compare_key(job, data, trained, metrics)
-    verdict = from_first(
-        fabric, lambda: run.step("compare", Verdict, key, lambda: _compare(job, data, trained, metrics))
-    )
+    judged = partial(verdict_of, job.recipe, data=data, trained=trained, metrics=metrics)
+    make = partial(judged, smoke=job.smoke, gate=job.gate)
+    verdict = from_first(fabric, lambda: run.step("compare", Verdict, key, make))
     if "record" in wanted:
         say("record")
         from_first(fabric, lambda: write_record(run, _told(job, data, trained, metrics, verdict)))
@@ -180,12 +180,13 @@ def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, fabric: 
     )
 
 
-def _compare(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> Verdict:
-    recipe = job.recipe
-    verdict = compare(
-        recipe, data=data, trained=trained, metrics=metrics, smoke=job.smoke, released=job.gate == "released"
-    )
-    if data.synthetic or job.smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
+def verdict_of(
+    recipe: AnyRecipe, *, data: DataReady, trained: Trained, metrics: AnyMetrics, smoke: bool, gate: str | None
+) -> Verdict:
+    """Return the judgement of a run, with what its figures look like; a pure function of what the stages left."""
+    released = gate == "released"
+    verdict = compare(recipe, data=data, trained=trained, metrics=metrics, smoke=smoke, released=released)
+    if data.synthetic or smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
         return verdict  # nothing published looks like it, or nothing is known of how it goes wrong
     return replace(verdict, diagnoses=diagnose(recipe, data=data, trained=trained, metrics=metrics))
 
