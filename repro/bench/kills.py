@@ -116,7 +116,7 @@ def _trial(
     pid = _started(folder, job, kill_at=at)
     if after is not None:
         time.sleep(after)
-        os.killpg(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
     killed = _ended(pid) == -signal.SIGKILL
     row: dict[str, Any] | None = None
     if killed:
@@ -159,7 +159,6 @@ def _started(folder: Path, job: list[str], *, kill_at: int | None = None) -> int
         return pid
     code = CRASHED
     try:
-        os.setsid()
         os.chdir(folder)
         with open("log", "a", encoding="utf-8") as log:  # noqa: PTH123 — before file operations are counted
             os.dup2(log.fileno(), 1)
@@ -198,7 +197,7 @@ def _count_file_operations(kill_at: int | None) -> Callable[[], int]:
         if not path.startswith("/") or path.startswith(here):
             seen += 1
             if seen == kill_at:
-                os.killpg(0, signal.SIGKILL)
+                os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
     return lambda: seen
@@ -212,7 +211,7 @@ def _ended(pid: int) -> int:
         if done:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.05)
-    os.killpg(pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
     raise RuntimeError(f"a run did not end within {PATIENCE_S:.0f} s")
 
 
