@@ -157,7 +157,7 @@ def env_task(
         "data": "nuscenes (the full set), nuscenes-mini, coco, or synth (made on the spot, no licence needed)",
         "dataroot": "the folder that holds samples/ and v1.0-*/, or annotations/, *2017/ (default: data/nuscenes, …)",
         "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA[-smoke])",
-        "stage": "stop after this stage: data, train, evaluate, compare or report",
+        "stage": "stop after this stage: data, train, evaluate, compare, record or report",
         "smoke": "shorten every stage; the report says what was shortened",
         "plan": "say which stages would run and why, and stop",
         "checkpoint": "start from these weights (with --eval-only: judge them)",
@@ -194,7 +194,7 @@ def repro_task(
     force: bool = False,
     json: bool = False,
 ) -> None:
-    """Reproduce a number: doctor, data, train, evaluate, compare, report. Ctrl-C leaves a run that resumes."""
+    """Reproduce a number: doctor, data, train, evaluate, compare, record, report. Ctrl-C leaves a run that resumes."""
     from repro.__main__ import main
 
     _leave(
@@ -299,6 +299,22 @@ def infos_task(
     _leave(main(["infos", *_words(files, {"--convert": convert, "--json": json})]))
 
 
+@task(
+    name="check",
+    positional=["run"],
+    help={
+        "run": "a run folder, or a record in it",
+        "dataroot": "where the data set lies here, to have the stored results judged again",
+        "json": "print one JSON document and nothing else",
+    },
+)
+def check_task(_: Context, run: str, dataroot: str = "", json: bool = False) -> None:
+    """Verify the record of somebody's run without a GPU: hashes, figures, verdict; metrics where the data is here."""
+    from repro.__main__ import main
+
+    _leave(main(["check", run, *_words({"--dataroot": dataroot, "--json": json})]))
+
+
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
 def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
@@ -356,6 +372,7 @@ namespace = Collection(
     synth_task,
     weights_task,
     infos_task,
+    check_task,
     parity_task,
     lint_task,
     test_task,

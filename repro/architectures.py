@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.artifacts import AnyMetrics, CocoMetrics, Metrics
+from repro.evaluate.coco import evaluate_boxes
 from repro.evaluate.images import evaluate_images
+from repro.evaluate.nuscenes import evaluate as judge_results
 from repro.evaluate.stage import evaluate
 from repro.prepare import open_index, open_split, prepare, prepare_coco, what_changed, what_changed_in_coco
 from repro.train.deformable_detr import DEFORMABLE_DETR
@@ -34,6 +36,9 @@ class Architecture:
     lesson         how it learns
     evaluate       has a checkpoint judged on samples
     metrics        what the judge returns
+    tables         the files that say what is in a prepared data set
+    images         the image files of opened samples
+    judge_again    has a result file judged anew: prepared data, metrics of then, result file, cache
     """
 
     data: tuple[str, ...]
@@ -43,6 +48,9 @@ class Architecture:
     lesson: Lesson[Any, Any]
     evaluate: Callable[..., AnyMetrics]
     metrics: type[AnyMetrics]
+    tables: Callable[[DataReady], list[Path]]
+    images: Callable[[Any, DataReady], list[Path]]
+    judge_again: Callable[[DataReady, Any, Path, Path], AnyMetrics]
 
 
 def architecture_of(recipe: AnyRecipe) -> Architecture:
@@ -81,6 +89,15 @@ def _images(recipe: DetrRecipe, data: DataReady, split: str, cache: Path) -> Coc
     return open_split(Path(data.dataroot), split, cache)
 
 
+def _judge_frames_again(data: DataReady, metrics: Metrics, results: Path, cache: Path) -> Metrics:  # noqa: ARG001 — a row of the table
+    return judge_results(results, Path(data.dataroot), data.version, metrics.eval_set)
+
+
+def _judge_images_again(data: DataReady, metrics: CocoMetrics, results: Path, cache: Path) -> CocoMetrics:
+    index = open_split(Path(data.dataroot), metrics.eval_set, cache).index
+    return evaluate_boxes(results, index, range(min(metrics.samples, len(index))), metrics.eval_set)
+
+
 ARCHITECTURES: Mapping[str, Architecture] = {
     "bevformer": Architecture(
         data=("nuscenes", "nuscenes-mini", "synth"),
@@ -90,6 +107,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         lesson=BEVFORMER,
         evaluate=evaluate,
         metrics=Metrics,
+        tables=lambda data: sorted((Path(data.dataroot) / data.version).glob("*.json")),
+        images=lambda samples, data: [Path(data.dataroot) / path for path in samples.image_paths()],
+        judge_again=_judge_frames_again,
     ),
     "deformable_detr": Architecture(
         data=("coco", "synth"),
@@ -99,5 +119,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         lesson=DEFORMABLE_DETR,
         evaluate=evaluate_images,
         metrics=CocoMetrics,
+        tables=lambda data: sorted((Path(data.dataroot) / "annotations").glob(f"instances_*{data.version}.json")),
+        images=lambda samples, _data: [samples.folder / name for name in samples.index.file_names],
+        judge_again=_judge_images_again,
     ),
 }
