@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from repro.artifacts import AnyMetrics, CocoMetrics, Metrics
 from repro.evaluate.images import evaluate_images
 from repro.evaluate.stage import evaluate
 from repro.prepare import open_index, open_split, prepare, prepare_coco, what_changed, what_changed_in_coco
+from repro.report.frames import look_at_frames
+from repro.report.images import look_at_images
 from repro.train.deformable_detr import DEFORMABLE_DETR
 from repro.train.stage import BEVFORMER
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from repro.data import Subset
     from repro.data.coco import CocoSplit
     from repro.recipe import AnyRecipe, DetrRecipe, Recipe
+    from repro.report import Look
     from repro.train.teach import Lesson
 
 
@@ -34,6 +37,8 @@ class Architecture:
     lesson         how it learns
     evaluate       has a checkpoint judged on samples
     metrics        what the judge returns
+    look           some of what was evaluated, to look at: recipe, data, samples, result file, how many were evaluated
+    kind           what it looks at
     """
 
     data: tuple[str, ...]
@@ -43,6 +48,8 @@ class Architecture:
     lesson: Lesson[Any, Any]
     evaluate: Callable[..., AnyMetrics]
     metrics: type[AnyMetrics]
+    look: Callable[[Any, DataReady, Any, Path, int], Look]
+    kind: Literal["frames", "images"]
 
 
 def architecture_of(recipe: AnyRecipe) -> Architecture:
@@ -75,6 +82,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         lesson=BEVFORMER,
         evaluate=evaluate,
         metrics=Metrics,
+        look=look_at_frames,
+        kind="frames",
     ),
     "deformable_detr": Architecture(
         data=("coco", "synth"),
@@ -84,5 +93,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         lesson=DEFORMABLE_DETR,
         evaluate=evaluate_images,
         metrics=CocoMetrics,
+        look=look_at_images,
+        kind="images",
     ),
 }

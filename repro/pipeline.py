@@ -12,9 +12,11 @@ from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, Machine, Metrics
 from repro.atomic import digest, sha256_of, source_digest
 from repro.compare import compare
 from repro.diagnosis import diagnose
+from repro.evaluate.curves import CURVES, read_curves
 from repro.recipe import Recipe
-from repro.report import RunFacts, report
+from repro.report import Look, RunFacts, Shows, page, report
 from repro.rundir import Plan, RunDir
+from repro.train.log import LOSSES, read_losses
 from repro.train.teach import adopt, teach
 from repro.world import from_first
 
@@ -86,10 +88,7 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
     )
     if "report" in wanted:
         say("report")
-        from_first(
-            fabric,
-            lambda: run.write("report.md", report(job.recipe, _facts(job, run, data, trained, metrics, verdict))),
-        )
+        from_first(fabric, lambda: _report(job, run, _facts(job, run, data, trained, metrics, verdict)))
     return verdict
 
 
@@ -171,6 +170,27 @@ def _compare(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -
     if data.synthetic or job.smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
         return verdict  # nothing published looks like it, or nothing is known of how it goes wrong
     return replace(verdict, diagnoses=diagnose(recipe, data=data, trained=trained, metrics=metrics))
+
+
+def _report(job: Job, run: RunDir, facts: RunFacts) -> None:
+    """Write what people read: the same facts as Markdown and as a page with drawings."""
+    run.write("report.md", report(job.recipe, facts))
+    shows = Shows(
+        losses=read_losses(run.path / "train" / LOSSES) if facts.trained.iterations else (),
+        curves=read_curves((run.path / facts.metrics.results).with_name(CURVES)),
+        look=_look(job, run, facts),
+    )
+    run.write("report.html", page(job.recipe, facts, shows))
+
+
+def _look(job: Job, run: RunDir, facts: RunFacts) -> Look:
+    """Return frames or images to look at; none, and why, where the data set or the result file cannot be read."""
+    brings = architecture_of(job.recipe)
+    try:
+        samples = brings.samples(job.recipe, facts.data, facts.data.eval_split, job.cache)
+        return brings.look(job.recipe, facts.data, samples, run.path / facts.metrics.results, facts.metrics.samples)
+    except (OSError, ValueError, KeyError) as error:
+        return Look(kind=brings.kind, why=str(error))
 
 
 def _lost(run: RunDir) -> Callable[[Trained], str | None]:

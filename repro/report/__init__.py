@@ -4,6 +4,8 @@ In: what the stages left behind. Out: text. Nothing here measures anything, and 
 """
 
 from repro.report.facts import SYNTHETIC, RunFacts
+from repro.report.look import Look
+from repro.report.page import Shows, page
 from repro.report.text import report
 
-__all__ = ["SYNTHETIC", "RunFacts", "report"]
+__all__ = ["SYNTHETIC", "Look", "RunFacts", "Shows", "page", "report"]
