@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ Point = tuple[float, float]
 WIDTH, HEIGHT = 420, 250
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 42
 MOST_POINTS = 300
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 FEW_POINTS = 12  # drawn as dots, too: one point alone is no line
 
 
@@ -84,13 +86,14 @@ def line_chart(
         if line
     )
     most = max((len(line) for line in lines.values()), default=0)
+    tens, unit = _unit(ys)
     return Chart(
         title=title,
         x_name=x_name,
-        y_name=y_name,
+        y_name=y_name + unit,
         lines=drawn,
         x_ticks=tuple((_along_x(x, xs), f"{x:,g}") for x in x_ticks),
-        y_ticks=tuple((_along_y(y, ys), f"{y:g}") for y in ys),
+        y_ticks=tuple((_along_y(y, ys), f"{y / tens:.4g}") for y in ys),
         note=f"Each point is the mean of about {most / MOST_POINTS:.0f} rows." if most >= 1.5 * MOST_POINTS else "",
     )
 
@@ -111,6 +114,15 @@ def _steps(values: Sequence[float], given: Point | None) -> list[float]:
         low = 0.0 if 0 < low < 0.6 * high else low
         low, high = (min(low, 0.0), max(high, 0.0) or 1.0) if high <= low else (low, high)
     return _ticks(low, high)
+
+
+def _unit(ticks: Sequence[float]) -> tuple[float, str]:
+    """Return the power of ten that numbers of an axis are told in, and its words: small ones have no room for zeros."""
+    largest = max(abs(tick) for tick in ticks)
+    if largest >= 0.01:
+        return 1.0, ""
+    power = math.floor(math.log10(largest))
+    return 10.0**power, f" (×10{str(power).translate(SUPERSCRIPT)})"
 
 
 def _reach(values: Sequence[float], given: Point | None) -> Point:

@@ -6,12 +6,13 @@ const NEAR = 0.1; // metres before a camera: what is nearer is cut off
 const MOST_ROWS = 60;
 // corners: front, back of (left, right) of (bottom, top), as signs of (length, width, height)
 const CORNERS = [[1, 1, -1], [1, -1, -1], [1, -1, 1], [1, 1, 1], [-1, 1, -1], [-1, -1, -1], [-1, -1, 1], [-1, 1, 1]];
-const EDGES = [[0, 1], [1, 2], [2, 3], [3, 0], [4, 5], [5, 6], [6, 7], [7, 4], [0, 4], [1, 5], [2, 6], [3, 7], [0, 2], [1, 3]];
+const AHEAD = [[0, 0, -1], [1, 0, -1]]; // from the middle of the floor to the front
+const EDGES = [[0, 1], [1, 2], [2, 3], [3, 0], [4, 5], [5, 6], [6, 7], [7, 4], [0, 4], [1, 5], [2, 6], [3, 7], [8, 9]];
 const find = (id) => document.getElementById(id);
 
 function corners([x, y, z, length, width, height, heading]) {
   const c = Math.cos(heading), s = Math.sin(heading);
-  return CORNERS.map(([a, b, up]) => {
+  return CORNERS.concat(AHEAD).map(([a, b, up]) => {
     const forward = a * length / 2, left = b * width / 2;
     return [x + c * forward - s * left, y + s * forward + c * left, z + up * height / 2];
   });
@@ -43,8 +44,7 @@ function outline(box, view) { // a box in one picture as an SVG path; "" where i
 
 function fromAbove(box) { // x right, y (the car's front) up
   const at = corners(box).map(([x, y]) => [x.toFixed(2), (-y).toFixed(2)]);
-  const middle = [(Number(at[0][0]) + Number(at[1][0])) / 2, (Number(at[0][1]) + Number(at[1][1])) / 2];
-  return `M${at[0]}L${at[1]}L${at[5]}L${at[4]}ZM${box[0]},${-box[1]}L${middle}`;
+  return `M${at[0]}L${at[1]}L${at[5]}L${at[4]}ZM${at[8]}L${at[9]}`;
 }
 
 function path(d, kind, words) {
