@@ -157,7 +157,7 @@ def env_task(
         "data": "nuscenes (the full set), nuscenes-mini, coco, or synth (made on the spot, no licence needed)",
         "dataroot": "the folder that holds samples/ and v1.0-*/, or annotations/, *2017/ (default: data/nuscenes, …)",
         "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA[-smoke])",
-        "stage": "stop after this stage: data, train, evaluate, compare or report",
+        "stage": "stop after this stage: data, train, evaluate, compare, record or report",
         "smoke": "shorten every stage; the report says what was shortened",
         "plan": "say which stages would run and why, and stop",
         "checkpoint": "start from these weights (with --eval-only: judge them)",
@@ -192,7 +192,7 @@ def repro_task(
     force: bool = False,
     json: bool = False,
 ) -> None:
-    """Reproduce a number: doctor, data, train, evaluate, compare, report. Ctrl-C leaves a run that resumes."""
+    """Reproduce a number: doctor, data, train, evaluate, compare, record, report. Ctrl-C leaves a run that resumes."""
     from repro.__main__ import main
 
     _leave(

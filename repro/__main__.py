@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from repro.recipe import AnyRecipe
 
-STAGES = ("data", "train", "evaluate", "compare", "report")
+STAGES = ("data", "train", "evaluate", "compare", "record", "report")
 DATA = ("nuscenes", "nuscenes-mini", "coco", "synth")
 EPILOG = """\
 examples
@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(
-        commands.add_parser("run", help="doctor, data, train, evaluate, compare, report", description=main.__doc__)
+        commands.add_parser(
+            "run", help="doctor, data, train, evaluate, compare, record, report", description=main.__doc__
+        )
     )
     recipes = commands.add_parser("recipes", help="list the recipes, or show one")
     recipes.add_argument("name", nargs="?", help="show this recipe as read, defaults included")

@@ -39,6 +39,8 @@ class Architecture:
     metrics        what the judge returns
     look           some of what was evaluated, to look at: recipe, data, samples, result file, how many were evaluated
     kind           what it looks at
+    tables         the files that say what is in a prepared data set
+    images         the image files of opened samples
     """
 
     data: tuple[str, ...]
@@ -50,6 +52,8 @@ class Architecture:
     metrics: type[AnyMetrics]
     look: Callable[[Any, DataReady, Any, Path, int], Look]
     kind: Literal["frames", "images"]
+    tables: Callable[[DataReady], list[Path]]
+    images: Callable[[Any, DataReady], list[Path]]
 
 
 def architecture_of(recipe: AnyRecipe) -> Architecture:
@@ -84,6 +88,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         metrics=Metrics,
         look=look_at_frames,
         kind="frames",
+        tables=lambda data: sorted((Path(data.dataroot) / data.version).glob("*.json")),
+        images=lambda samples, data: [Path(data.dataroot) / path for path in samples.image_paths()],
     ),
     "deformable_detr": Architecture(
         data=("coco", "synth"),
@@ -95,5 +101,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         metrics=CocoMetrics,
         look=look_at_images,
         kind="images",
+        tables=lambda data: sorted((Path(data.dataroot) / "annotations").glob(f"instances_*{data.version}.json")),
+        images=lambda samples, _data: [samples.folder / name for name in samples.index.file_names],
     ),
 }

@@ -1,19 +1,21 @@
-"""The story, top to bottom: data, train, evaluate, compare, report. Each stage's work is its own file's business."""
+"""The story, top to bottom: data, train, evaluate, compare, record, report. Each stage lives in a file of its own."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from repro.architectures import architecture_of
-from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, Machine, Metrics, Trained, Verdict
+from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, GateVerdict, Machine, Metrics, Trained, Verdict
 from repro.atomic import digest, sha256_of, source_digest
 from repro.compare import compare
 from repro.diagnosis import diagnose
 from repro.evaluate.curves import CURVES, read_curves
 from repro.recipe import Recipe
+from repro.record.write import Told, plan_record, write_record
 from repro.report import Look, RunFacts, Shows, page, report
 from repro.rundir import Plan, RunDir
 from repro.train.log import LOSSES, read_losses
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from repro.recipe import AnyRecipe
+    from repro.record.schema import DoctorLook
 
 HERE = Path(__file__).resolve().parent
-STAGES = ("data", "train", "evaluate", "compare", "report")
+STAGES = ("data", "train", "evaluate", "compare", "record", "report")
+KEPT = STAGES[:4]  # leave a value that a later call loads
 T = TypeVar("T")
 
 
@@ -48,6 +52,9 @@ class Job:
     command: str
     last_stage: str = "report"
     processes: int = 1
+    doctor: DoctorLook | None = None
+    recording: dict[str, Any] | None = None  # the machine as the doctor saw it, redacted
+    gates: tuple[GateVerdict, ...] = ()  # of the ladder that this run is a step of, the lower ones
 
 
 def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], None]) -> Verdict | None:
@@ -77,7 +84,7 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
     say("evaluate")
     key = _evaluate_key(job, data, trained)
     evaluate_all = partial(_evaluate, job, data, trained, run, fabric, digest(key))
-    metrics: AnyMetrics = _together(fabric, run, "evaluate", brings.metrics, key, evaluate_all)
+    metrics: AnyMetrics = _together(fabric, run, "evaluate", brings.metrics, key, evaluate_all, lost=_unjudged(run))
     if "compare" not in wanted:
         return None
 
@@ -86,6 +93,9 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
     verdict = from_first(
         fabric, lambda: run.step("compare", Verdict, key, lambda: _compare(job, data, trained, metrics))
     )
+    if "record" in wanted:
+        say("record")
+        from_first(fabric, lambda: write_record(run, _told(job, data, trained, metrics, verdict)))
     if "report" in wanted:
         say("report")
         from_first(fabric, lambda: _report(job, run, _facts(job, run, data, trained, metrics, verdict)))
@@ -117,10 +127,13 @@ def plan(job: Job, run: RunDir) -> list[Plan]:
         plans.append(run.plan("train", Trained, _train_key(job, data), lost=_lost(run)))
     if not plans[-1].runs:
         trained = run.load("train", Trained)
-        plans.append(run.plan("evaluate", brings.metrics, _evaluate_key(job, data, trained)))
+        key = _evaluate_key(job, data, trained)
+        plans.append(run.plan("evaluate", brings.metrics, key, lost=_unjudged(run)))
     if not plans[-1].runs:
         metrics = run.load("evaluate", brings.metrics)
         plans.append(run.plan("compare", Verdict, _compare_key(job, data, trained, metrics)))
+    if not plans[-1].runs:
+        plans.append(plan_record(run, job.gates))
     follows = [Plan(stage, runs=True, why=f"follows {plans[-1].stage}") for stage in STAGES[len(plans) : -1]]
     always = Plan("report", runs=True, why="drawn anew from the other stages' files each time")
     return [*plans, *follows, always][: STAGES.index(job.last_stage) + 1]
@@ -195,8 +208,18 @@ def _look(job: Job, run: RunDir, facts: RunFacts) -> Look:
 
 def _lost(run: RunDir) -> Callable[[Trained], str | None]:
     def lost(trained: Trained) -> str | None:
-        there = (run.path / trained.checkpoint).is_file()
-        return None if there else f"its checkpoint {trained.checkpoint} is gone"
+        path = run.path / trained.checkpoint
+        if not path.is_file():
+            return f"its checkpoint {trained.checkpoint} is gone"
+        return None if sha256_of(path) == trained.sha256 else f"its checkpoint {trained.checkpoint} holds other bytes"
+
+    return lost
+
+
+def _unjudged(run: RunDir) -> Callable[[AnyMetrics], str | None]:
+    def lost(metrics: AnyMetrics) -> str | None:
+        there = (run.path / metrics.results).is_file()
+        return None if there else f"its result file {metrics.results} is gone"
 
     return lost
 
@@ -206,8 +229,9 @@ def _code(*rooms: str) -> dict[str, str]:
 
 
 def _parts(recipe: AnyRecipe, *names: str) -> dict[str, str]:
+    """Return tables of the recipe as text, so that a plan can name the key that changed."""
     tables = recipe.model_dump(mode="json")
-    return {f"recipe [{name}]": digest(tables[name]) for name in names}
+    return {f"recipe [{name}]": json.dumps(tables[name], sort_keys=True, ensure_ascii=False) for name in names}
 
 
 def _data_key(job: Job) -> dict[str, str]:
@@ -240,7 +264,8 @@ def _evaluate_key(job: Job, data: DataReady, trained: Trained) -> dict[str, str]
 
 def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> dict[str, str]:
     values = {"data": asdict(data), "trained": asdict(trained), "metrics": asdict(metrics)}
-    asked = {"--smoke": str(job.smoke), **{f"result of {name}": digest(value) for name, value in values.items()}}
+    lasting = {name: {key: v for key, v in value.items() if key != "seconds"} for name, value in values.items()}
+    asked = {"--smoke": str(job.smoke), **{f"result of {name}": digest(value) for name, value in lasting.items()}}
     return {
         **asked,
         **_parts(job.recipe, "expected", "schedule", "train", "model"),
@@ -262,7 +287,29 @@ def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: An
         trained=trained,
         metrics=metrics,
         verdict=verdict,
-        seconds={stage: run.seconds(stage) for stage in STAGES[:-1]},
+        seconds={stage: run.seconds(stage) for stage in KEPT},
         shortened=shortened if job.smoke else (),
         command=job.command,
+    )
+
+
+def _told(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics, verdict: Verdict) -> Told:
+    brings = architecture_of(job.recipe)
+    return Told(
+        recipe=job.recipe,
+        command=job.command,
+        smoke=job.smoke,
+        eval_only=job.eval_only,
+        processes=job.processes,
+        machine=job.machine,
+        doctor=job.doctor,
+        recording=job.recording,
+        gates=job.gates,
+        start=job.checkpoint,
+        data=data,
+        trained=trained,
+        metrics=metrics,
+        verdict=verdict,
+        tables=brings.tables(data),
+        images=brings.images(brings.samples(job.recipe, data, data.eval_split, job.cache), data),
     )

@@ -21,6 +21,9 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.architectures": 5,  # the table that the pipeline reads
     "repro.parity": 5,  # replays whole stages against golden outputs
     "repro.bench": 5,  # times whole stages
+    "repro.record.check": 5,  # judges and evaluates anew
+    "repro.record.schema": 2,  # what a record is, for whoever draws one
+    "repro.record": 4,
     "repro.train": 4,
     "repro.evaluate": 4,
     "repro.compare": 4,

@@ -72,6 +72,7 @@ def test_a_second_call_does_nothing_again_and_the_plan_says_so(smoked: Path, syn
         ["train", "skip"],
         ["evaluate", "skip"],
         ["compare", "skip"],
+        ["record", "skip"],
         ["report", "run"],
     ]
     document = json.loads(repro(*words, "--json", cwd=smoked, check=0).stdout)
@@ -81,7 +82,7 @@ def test_a_second_call_does_nothing_again_and_the_plan_says_so(smoked: Path, syn
 def test_the_plan_names_what_changed(smoked: Path, synth_root: Path) -> None:
     words = (*NANO, "--data", "nuscenes-mini", "--dataroot", synth_root, "--run", "run", "--plan")
     plan = repro(*words, cwd=smoked, check=0).stdout
-    assert "train     run   changed since last time: --smoke" in plan
+    assert "train     run   changed since last time: --smoke (True → False)" in plan
     assert "evaluate  run   follows train" in plan
 
 

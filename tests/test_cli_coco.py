@@ -64,7 +64,7 @@ def test_a_second_call_would_do_nothing_again_until_the_annotations_change(
     monkeypatch.chdir(tmp_path)
     words = ("run", *NANO, "--data", "synth", "--dataroot", "coco", "--smoke", "--run", "run", "--plan")
     assert main(words) == 0
-    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["skip"] * 4 + ["run"]
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["skip"] * 5 + ["run"]
     annotations = tmp_path / "coco" / "annotations" / "instances_val2017.json"
     annotations.write_text(annotations.read_text() + " ")
     assert main(words) == 0

@@ -28,6 +28,7 @@ SYNTHETIC = "synthetic: not comparable with published numbers"
 ERROR_NAMES = dict(zip(TP_ERRORS, ("mATE (m)", "mASE", "mAOE (rad)", "mAVE (m/s)", "mAAE"), strict=True))
 MEANING = {
     "reproduced": "the published number reproduces within its tolerance",
+    "within noise": "off by more than the tolerance, and by no more than the run's conditions explain",
     "better": "above the published number by more than its tolerance",
     "degraded": "below the published number by more than its tolerance",
     "not comparable": "this run must not be compared with the published number",
