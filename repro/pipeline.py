@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from repro.recipe import AnyRecipe
-    from repro.record.schema import DoctorLook
+    from repro.record.schema import DoctorLook, Record
 
 HERE = Path(__file__).resolve().parent
 STAGES = ("data", "train", "evaluate", "compare", "record", "report")
@@ -93,12 +93,14 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
     verdict = from_first(
         fabric, lambda: run.step("compare", Verdict, key, lambda: _compare(job, data, trained, metrics))
     )
-    if "record" in wanted:
-        say("record")
-        from_first(fabric, lambda: write_record(run, _told(job, data, trained, metrics, verdict)))
+    if "record" not in wanted:
+        return verdict
+
+    say("record")
+    record = from_first(fabric, lambda: write_record(run, _told(job, data, trained, metrics, verdict)))
     if "report" in wanted:
         say("report")
-        from_first(fabric, lambda: _report(job, run, _facts(job, run, data, trained, metrics, verdict)))
+        from_first(fabric, lambda: _report(job, run, _facts(job, run, data, trained, metrics, verdict), record))
     return verdict
 
 
@@ -185,13 +187,14 @@ def _compare(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -
     return replace(verdict, diagnoses=diagnose(recipe, data=data, trained=trained, metrics=metrics))
 
 
-def _report(job: Job, run: RunDir, facts: RunFacts) -> None:
+def _report(job: Job, run: RunDir, facts: RunFacts, record: Record) -> None:
     """Write what people read: the same facts as Markdown and as a page with drawings."""
     run.write("report.md", report(job.recipe, facts))
     shows = Shows(
         losses=read_losses(run.path / "train" / LOSSES) if facts.trained.iterations else (),
         curves=read_curves((run.path / facts.metrics.results).with_name(CURVES)),
         look=_look(job, run, facts),
+        record=record,
     )
     run.write("report.html", page(job.recipe, facts, shows))
 

@@ -29,12 +29,14 @@ from repro.report.facts import (
     time_rows,
     training_words,
 )
+from repro.report.origin import file_rows, origin_rows, taken_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from repro.artifacts import AnyMetrics, PrecisionCurves
     from repro.recipe import AnyRecipe
+    from repro.record.schema import Record
     from repro.report.look import Look
 
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -45,11 +47,12 @@ LOSS_NAMES = {"cls": "classification", "bbox": "boxes (L1)", "iou": "boxes (GIoU
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shows:
-    """What the page draws beside the facts: the rows of the loss log, the judge's curves, and pictures."""
+    """What the page draws beside the facts: rows of the loss log, the judge's curves, pictures, the run's record."""
 
     losses: Sequence[Mapping[str, float]]
     curves: PrecisionCurves | None
     look: Look
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,7 @@ def page(recipe: AnyRecipe, facts: RunFacts, shows: Shows) -> str:
         facts=facts,
         **_words(facts),
         **_drawings(facts, shows),
+        **_recorded(facts, shows.record),
         look=shows.look,
         frames=[
             _without_pictures(shown) if place == 0 else asdict(shown) for place, shown in enumerate(shows.look.shown)
@@ -108,19 +112,37 @@ def _words(facts: RunFacts) -> dict[str, Any]:
         "checkpoint_words": checkpoint_words(facts.trained),
         "data_rows": data_rows(facts.data),
         "machine_rows": machine_rows(facts.machine),
-        "time_rows": time_rows(facts.seconds),
     }
 
 
 def _drawings(facts: RunFacts, shows: Shows) -> dict[str, Any]:
     """Return the charts of the page."""
-    longest = max((seconds or 0.0 for seconds in facts.seconds.values()), default=0.0) or 1.0
     return {
         "gauges": gauges(facts),
         "bars": bars(facts.metrics),
         "curves": precision_charts(shows.curves, facts.metrics),
         "losses": loss_charts(shows.losses),
-        "shares": {stage: round(100 * (s or 0.0) / longest, 2) for stage, s in facts.seconds.items()},
+    }
+
+
+def _recorded(facts: RunFacts, record: Record | None) -> dict[str, Any]:
+    """Return what the record says, and what is known without one."""
+    if record is None:
+        return {
+            "times": time_rows(facts.seconds),
+            "taken": [],
+            "origin_rows": [],
+            "file_rows": [],
+            "doctor": None,
+            "gates": (),
+        }
+    return {
+        "times": [],
+        "taken": taken_rows(record),
+        "origin_rows": origin_rows(record),
+        "file_rows": file_rows(record),
+        "doctor": record.doctor,
+        "gates": record.gates,
     }
 
 
