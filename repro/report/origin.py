@@ -32,7 +32,7 @@ def taken_rows(record: Record) -> list[Taken]:
     return [
         Taken(
             stage=stage.name,
-            seconds=duration_words(stage.seconds),
+            seconds=f"{stage.seconds:.1f} s" if stage.seconds < 10 else duration_words(stage.seconds),
             time_share=round(100 * stage.seconds / longest, 2),
             host=f"{peak:.2f} GiB" if peak else "not known",
             host_share=round(100 * peak / largest, 2),
@@ -60,15 +60,14 @@ def origin_rows(record: Record) -> list[Row]:
     """Return what the number came from: code, environment, operator, numerics, data."""
     source, stack, numbers, files = record.source, record.stack, record.numerics, record.data_files
     dirty = f", changed: patch `{(source.diff_sha256 or '')[:12]}`" if source.dirty else ", unchanged"
-    untracked = f", {len(source.untracked)} files unknown to git" if source.untracked else ""
-    tf32 = "on" if numbers.tf32_matmul or numbers.tf32_cudnn else "off"
+    untracked = f", files unknown to git: {len(source.untracked)}" if source.untracked else ""
     return [
         ("source", f"`{source.commit or 'unknown'}`{dirty}{untracked}"),
         ("stack", f"{stack.name}, lock `{stack.lock_sha256 or 'unknown'}`, {len(stack.packages)} packages"),
         ("container", f"image `{record.container.image_digest}`" if record.container else "none"),
-        ("deformable attention", f"{record.extension.op} ({record.extension.why})"),
+        ("deformable attention", f"{record.extension.op}: {record.extension.why}"),
         ("seed, determinism", f"{numbers.seed}, {'on' if numbers.deterministic_algorithms else 'off'}"),
-        ("precision, TF32, threads", f"{numbers.precision}, {tf32}, {numbers.threads}"),
+        ("precision, threads", f"{numbers.precision}, {numbers.threads}"),
         ("processes", str(record.processes)),
         ("data files hashed", f"{len(files.tables)} tables, {len(files.images)} of {files.images_in_all} images"),
         ("record", f"`record.json` of {record.written}, seal `{record.seal}`"),

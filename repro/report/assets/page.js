@@ -97,7 +97,7 @@ function drawAbove(sheet, reach, boxes) {
 }
 
 function drawTable(body, boxes, kind) {
-  const sorted = [...boxes].sort((a, b) => (b.score ?? 2) - (a.score ?? 2));
+  const sorted = [...boxes].sort((a, b) => (b.score ?? -1) - (a.score ?? -1));
   body.replaceChildren(...sorted.slice(0, MOST_ROWS).map((entry) => {
     const row = document.createElement("tr"), [x, y, width, height] = entry.box;
     const size = kind === "frames" ? `${Math.hypot(x, y).toFixed(1)} m` : `${Math.round(width)} × ${Math.round(height)} px`;
