@@ -9,6 +9,7 @@ import base64
 import hashlib
 import re
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,34 @@ class Gauge:
 
 def page(recipe: AnyRecipe, facts: RunFacts, shows: Shows) -> str:
     """Return the report of one run as a whole HTML document."""
+    style, script = (_asset(name) for name in ("page.css", "page.js"))
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            style=Markup(style),  # noqa: S704 — our own file
+            script=Markup(script),  # noqa: S704 — as above
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+            width=WIDTH,
+            height=HEIGHT,
+            recipe=recipe,
+            facts=facts,
+            **_words(facts),
+            **_drawings(facts, shows),
+            **_recorded(facts, shows.record),
+            look=shows.look,
+            frames=[
+                _without_pictures(shown) if place == 0 else asdict(shown)
+                for place, shown in enumerate(shows.look.shown)
+            ],
+            highest=_round_up(max((score for shown in shows.look.shown for score in shown.scores), default=1.0)),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
         autoescape=True,
@@ -79,25 +108,7 @@ def page(recipe: AnyRecipe, facts: RunFacts, shows: Shows) -> str:
         lstrip_blocks=True,
     )
     environment.filters["code"] = code_spans
-    style, script = (_asset(name) for name in ("page.css", "page.js"))
-    return environment.get_template("page.html").render(
-        style=Markup(style),  # noqa: S704 — our own file
-        script=Markup(script),  # noqa: S704 — as above
-        style_hash=_hash(style),
-        script_hash=_hash(script),
-        width=WIDTH,
-        height=HEIGHT,
-        recipe=recipe,
-        facts=facts,
-        **_words(facts),
-        **_drawings(facts, shows),
-        **_recorded(facts, shows.record),
-        look=shows.look,
-        frames=[
-            _without_pictures(shown) if place == 0 else asdict(shown) for place, shown in enumerate(shows.look.shown)
-        ],
-        highest=_round_up(max((score for shown in shows.look.shown for score in shown.scores), default=1.0)),
-    )
+    return environment
 
 
 def _words(facts: RunFacts) -> dict[str, Any]:
@@ -152,7 +163,8 @@ def gauges(facts: RunFacts) -> list[Gauge]:
     found = []
     for name, value in facts.metrics.headline.items():
         c = compared.get(name)
-        low, high = (value, value) if c is None else (c.published - c.tolerance, c.published + c.tolerance)
+        allowed = 0.0 if c is None else c.tolerance + c.noise
+        low, high = (value, value) if c is None else (c.published - allowed, c.published + allowed)
         start, end = min(low, value), max(high, value)
         margin = 0.12 * (end - start) or 0.5
         scale = 100 / (end - start + 2 * margin)
@@ -162,7 +174,7 @@ def gauges(facts: RunFacts) -> list[Gauge]:
                 measured=f"{value:.3f}",
                 published="" if c is None else f"{c.published:.3f}",
                 difference="" if c is None else f"{c.difference:+.3f}",
-                tolerance="" if c is None else f"±{c.tolerance:.3f}",
+                tolerance="" if c is None else f"±{allowed:.3f}",
                 band=(round((low - start + margin) * scale, 2), round((high - low) * scale, 2)),
                 place=round((value - start + margin) * scale, 2),
                 published_place=round(((low + high) / 2 - start + margin) * scale, 2),

@@ -131,7 +131,7 @@ function viewer(data) {
     find("frame-said").textContent = `${frame.value} of ${data.shown.length}`;
     find("score-said").textContent = threshold.toFixed(3);
     frame.setAttribute("aria-valuetext", `${frame.value} of ${data.shown.length}: ${shown.title}`);
-    find("said").textContent = `${shown.title}: ${shown.annotated.length} annotated boxes, ${found} of ${shown.found.length} found ones shown.`;
+    find("said").textContent = `${shown.title}: ${shown.annotated.length} annotated boxes, ${found} of ${shown.found.length} found ones shown, those with a score of at least ${threshold.toFixed(3)}.`;
   };
   score.value = usualScore(data.shown, Number(score.max));
   find("controls").hidden = false;
