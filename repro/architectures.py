@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from repro.artifacts import AnyMetrics, CocoMetrics, Metrics
 from repro.evaluate.coco import evaluate_boxes
@@ -12,6 +12,8 @@ from repro.evaluate.images import evaluate_images
 from repro.evaluate.nuscenes import evaluate as judge_results
 from repro.evaluate.stage import evaluate
 from repro.prepare import open_index, open_split, prepare, prepare_coco, what_changed, what_changed_in_coco
+from repro.report.frames import look_at_frames
+from repro.report.images import look_at_images
 from repro.train.deformable_detr import DEFORMABLE_DETR
 from repro.train.stage import BEVFORMER
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from repro.data import Subset
     from repro.data.coco import CocoSplit
     from repro.recipe import AnyRecipe, DetrRecipe, Recipe
+    from repro.report import Look
     from repro.train.teach import Lesson
 
 
@@ -36,6 +39,8 @@ class Architecture:
     lesson         how it learns
     evaluate       has a checkpoint judged on samples
     metrics        what the judge returns
+    look           some of what was evaluated, to look at: recipe, data, samples, result file, how many were evaluated
+    kind           what it looks at
     tables         the files that say what is in a prepared data set
     images         the image files of opened samples
     judge_again    has a result file judged anew: prepared data, metrics of then, result file, cache
@@ -48,6 +53,8 @@ class Architecture:
     lesson: Lesson[Any, Any]
     evaluate: Callable[..., AnyMetrics]
     metrics: type[AnyMetrics]
+    look: Callable[[Any, DataReady, Any, Path, int], Look]
+    kind: Literal["frames", "images"]
     tables: Callable[[DataReady], list[Path]]
     images: Callable[[Any, DataReady], list[Path]]
     judge_again: Callable[[DataReady, Any, Path, Path], AnyMetrics]
@@ -107,6 +114,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         lesson=BEVFORMER,
         evaluate=evaluate,
         metrics=Metrics,
+        look=look_at_frames,
+        kind="frames",
         tables=lambda data: sorted((Path(data.dataroot) / data.version).glob("*.json")),
         images=lambda samples, data: [Path(data.dataroot) / path for path in samples.image_paths()],
         judge_again=_judge_frames_again,
@@ -119,6 +128,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         lesson=DEFORMABLE_DETR,
         evaluate=evaluate_images,
         metrics=CocoMetrics,
+        look=look_at_images,
+        kind="images",
         tables=lambda data: sorted((Path(data.dataroot) / "annotations").glob(f"instances_*{data.version}.json")),
         images=lambda samples, _data: [samples.folder / name for name in samples.index.file_names],
         judge_again=_judge_images_again,

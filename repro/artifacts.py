@@ -132,6 +132,17 @@ AnyMetrics = Metrics | CocoMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrecisionCurves:
+    """Precision at evenly spaced recalls from 0 to 1, as the evaluator interpolates it, by class and threshold.
+
+    `unit` is what thresholds mean: "m" (centre distance) or "IoU". A class without ground truth has no curve.
+    """
+
+    unit: str
+    classes: dict[str, dict[str, tuple[float, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """Something about the run that is not as in the published one, and what it is known to do to the metric.
 

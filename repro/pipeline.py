@@ -13,10 +13,12 @@ from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, GateVerdict, Mac
 from repro.atomic import digest, sha256_of, source_digest
 from repro.compare import compare, shipped_recipe
 from repro.diagnosis import diagnose
+from repro.evaluate.curves import CURVES, read_curves
 from repro.recipe import Recipe
 from repro.record.write import Told, plan_record, write_record
-from repro.report import RunFacts, report
+from repro.report import Look, RunFacts, Shows, page, report
 from repro.rundir import Plan, RunDir
+from repro.train.log import LOSSES, read_losses
 from repro.train.teach import adopt, teach
 from repro.world import from_first
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from repro.recipe import AnyRecipe
-    from repro.record.schema import DoctorLook
+    from repro.record.schema import DoctorLook, Record
 
 HERE = Path(__file__).resolve().parent
 STAGES = ("data", "train", "evaluate", "compare", "record", "report")
@@ -94,15 +96,14 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
     judged = partial(verdict_of, job.recipe, data=data, trained=trained, metrics=metrics)
     make = partial(judged, smoke=job.smoke, gate=job.gate)
     verdict = from_first(fabric, lambda: run.step("compare", Verdict, key, make))
-    if "record" in wanted:
-        say("record")
-        from_first(fabric, lambda: write_record(run, _told(job, data, trained, metrics, verdict)))
+    if "record" not in wanted:
+        return verdict
+
+    say("record")
+    record = from_first(fabric, lambda: write_record(run, _told(job, data, trained, metrics, verdict)))
     if "report" in wanted:
         say("report")
-        from_first(
-            fabric,
-            lambda: run.write("report.md", report(job.recipe, _facts(job, run, data, trained, metrics, verdict))),
-        )
+        from_first(fabric, lambda: _report(job, run, _facts(job, run, data, trained, metrics, verdict), record))
     return verdict
 
 
@@ -190,6 +191,28 @@ def verdict_of(
     if data.synthetic or smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
         return verdict  # nothing published looks like it, or nothing is known of how it goes wrong
     return replace(verdict, diagnoses=diagnose(recipe, data=data, trained=trained, metrics=metrics))
+
+
+def _report(job: Job, run: RunDir, facts: RunFacts, record: Record) -> None:
+    """Write what people read: the same facts as Markdown and as a page with drawings."""
+    run.write("report.md", report(job.recipe, facts))
+    shows = Shows(
+        losses=read_losses(run.path / "train" / LOSSES) if facts.trained.iterations else (),
+        curves=read_curves((run.path / facts.metrics.results).with_name(CURVES)),
+        look=_look(job, run, facts),
+        record=record,
+    )
+    run.write("report.html", page(job.recipe, facts, shows))
+
+
+def _look(job: Job, run: RunDir, facts: RunFacts) -> Look:
+    """Return frames or images to look at; none, and why, where the data set or the result file cannot be read."""
+    brings = architecture_of(job.recipe)
+    try:
+        samples = brings.samples(job.recipe, facts.data, facts.data.eval_split, job.cache)
+        return brings.look(job.recipe, facts.data, samples, run.path / facts.metrics.results, facts.metrics.samples)
+    except (OSError, ValueError, KeyError) as error:
+        return Look(kind=brings.kind, why=str(error))
 
 
 def _lost(run: RunDir) -> Callable[[Trained], str | None]:

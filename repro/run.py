@@ -339,6 +339,7 @@ def _conclude(words: argparse.Namespace, job: Job, folder: RunDir, verdict: Verd
         for diagnosis in verdict.diagnoses:
             sys.stdout.write(f"{diagnosis.name}: {diagnosis.saw}; {diagnosis.cause}; {diagnosis.check}\n")
         sys.stdout.write(f"report: {folder.path / 'report.md'}\n")
+        sys.stdout.write(f"page: {folder.path / 'report.html'}\n")
     return OUTSIDE_TOLERANCE if verdict.outcome == "degraded" else DONE
 
 
