@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     infos.add_argument("--prefix", default="./data/nuscenes/", help="stands before each path (default: %(default)s)")
     infos.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     infos.set_defaults(command=_infos)
+    _add_draw(commands.add_parser("draw", help="draw key frames, attention or images of an evaluated run"))
     parity = commands.add_parser("parity", help="compare our maths with outputs of the authors' code")
     parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
     parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
@@ -126,6 +127,28 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--force", action="store_true", help="go on although the doctor found problems")
     run.add_argument("--json", action="store_true", help="print the verdict as one JSON document and nothing else")
     run.set_defaults(command=_run)
+
+
+def _add_draw(draw: argparse.ArgumentParser) -> None:
+    draw.add_argument("--run", type=Path, required=True, metavar="DIR", help="the folder of an evaluated run")
+    draw.add_argument(
+        "--scene",
+        default="",
+        metavar="N",
+        help="a scene's number from 0, its name, or all (default: 0); or an image id",
+    )
+    draw.add_argument("--frame", type=int, metavar="K", help="only this key frame of the scene, from 0")
+    draw.add_argument("--most", type=int, metavar="N", help="at most so many pictures (default for images: 8)")
+    draw.add_argument("--threshold", type=float, default=0.3, help="the least score drawn (default: %(default)s)")
+    draw.add_argument(
+        "--attention", default="", metavar="ROW,COL", help="draw where this cell of the BEV looks instead"
+    )
+    draw.add_argument("--layer", type=int, default=-1, help="of this encoder layer, from 0 (default: the last)")
+    draw.add_argument(
+        "--video", nargs="?", const="mp4", default="", choices=("", "mp4", "gif"), help="also a film of each scene"
+    )
+    draw.add_argument("--out", type=Path, metavar="DIR", help="where the pictures go (default: drawings/ in the run)")
+    draw.set_defaults(command=_draw)
 
 
 def _recipes(words: argparse.Namespace) -> int:
@@ -201,6 +224,12 @@ def _parity(words: argparse.Namespace) -> int:
     from repro.parity.run import main as run_parity  # noqa: PLC0415 — torch takes seconds to import
 
     return run_parity(words.directory, as_json=words.json)
+
+
+def _draw(words: argparse.Namespace) -> int:
+    from repro.draw.menu import draw  # noqa: PLC0415 — as above
+
+    return draw(words)
 
 
 def _run(words: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from repro.recipe import AnyRecipe
 
 CACHE = Path("data") / "index"
+_AGAIN = "delete the run's evaluate.json and type the run's command again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +51,14 @@ def open_run(path: Path) -> OpenRun:
         raise RunDirError(f"{path}: no run folder (it has no recipe.json); name one that `invoke repro` made")
     recipe = _recipe(path / "recipe.json")
     folder = RunDir(path, guest=True)
-    kind = Metrics if isinstance(recipe, Recipe) else CocoMetrics
     return OpenRun(
         path=path,
         recipe=recipe,
         data=folder.load("data", DataReady),
         trained=folder.load("train", Trained),
-        metrics=folder.load("evaluate", kind),
+        metrics=folder.load("evaluate", Metrics)
+        if isinstance(recipe, Recipe)
+        else folder.load("evaluate", CocoMetrics),
     )
 
 
@@ -90,6 +92,3 @@ def nuscenes_entries(path: Path, tokens: Collection[str]) -> dict[str, list[dict
     if missing:
         raise RunDirError(f"{path}: no entry for sample {missing[0]}; {_AGAIN}")
     return found
-
-
-_AGAIN = "delete the run's evaluate.json and type the run's command again"

@@ -21,10 +21,11 @@ from repro.visualise.paper import (
     TRUTH_ON_PAPER,
     axes_at,
     blank,
-    halo,
     show_photo,
     write_at,
+    write_tag,
 )
+from repro.visualise.tags import tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PHOTO, GAP, HEAD, FOOT = (576, 324), 8, 58, 46  # pixels
-SMALLEST_NAMED = 12.0  # drawn pixels: how wide a box is at least to have its name written above it
-LETTER = (6.4, 12.0)  # drawn pixels: a letter of a name
 CAR_M = ((-0.87, -2.0), (0.87, -2.0), (0.87, 1.2), (0.0, 2.1), (-0.87, 1.2))  # nuScenes' car about its LiDAR
 RINGS_M = (10, 20, 30, 40, 50)
 
@@ -134,46 +133,16 @@ def _boxes_in_photo(
     for collection in (shadow, fronts, outlines):
         axes.add_collection(collection, autolim=False)
     if named:
-        for i, place in tags({i: every[i] for i in shown}, [_tag(boxes, i) for i in range(len(boxes))], size).items():
-            _write_tag(axes, place, _tag(boxes, i), colour)
+        around = {i: (*every[i].min((0, 1)).tolist(), *every[i].max((0, 1)).tolist()) for i in shown}
+        words = {i: _tag(boxes, i) for i in shown}
+        widest = sorted(shown, key=lambda i: around[i][0] - around[i][2])
+        for i, place in tags(around, words, size, pixel=size[1] / PHOTO[0], order=widest).items():
+            write_tag(axes, place, words[i], colour)
 
 
 def _tag(boxes: Cuboids, i: int) -> str:
     score = "" if boxes.scores is None else f" {boxes.scores[i]:.2f}"
     return boxes.names[i].replace("_", " ") + score
-
-
-def tags(
-    edges: Mapping[int, NDArray[np.float64]], words: Sequence[str], size: tuple[int, int]
-) -> dict[int, tuple[float, float]]:
-    """Return where the names of boxes stand in a photo of `size` rows and columns: by box, bottom centre in pixels.
-
-    The widest boxes come first; one that is too small, or whose name would cover another or leave the photo, has none.
-    """
-    rows, columns = size
-    pixel = columns / PHOTO[0]  # of the photo, a drawn pixel
-    placed: dict[int, tuple[float, float]] = {}
-    taken: list[tuple[float, float, float, float]] = []
-    for i in sorted(edges, key=lambda i: -np.ptp(edges[i][..., 0])):
-        if np.ptp(edges[i][..., 0]) < SMALLEST_NAMED * pixel:
-            break
-        x, y = float(edges[i][..., 0].mean()), float(edges[i][..., 1].min()) - 2 * pixel
-        half, high = LETTER[0] * len(words[i]) / 2 * pixel, LETTER[1] * pixel
-        box = (x - half, y - high, x + half, y)
-        inside = box[0] > 0 and box[1] > 2 * high and box[2] < columns and box[3] < rows
-        if inside and not any(_overlap(box, other) for other in taken):
-            placed[i] = (x, y)
-            taken.append(box)
-    return placed
-
-
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
-def _write_tag(axes: Axes, place: tuple[float, float], text: str, colour: str) -> None:
-    style: dict[str, Any] = {"ha": "center", "va": "bottom", "path_effects": halo(2), "zorder": 4}
-    axes.text(*place, text, color=colour, fontsize=8, **style)
 
 
 def touches(edges: NDArray[np.float64], size: tuple[int, int]) -> bool:

@@ -9,10 +9,12 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from repro.visualise.paper import FOUND, FOUND_ON_PAPER, TRUTH, TRUTH_ON_PAPER, axes_at, blank, halo, write_at
+from repro.recipe.coco import COCO_CATEGORIES
+from repro.visualise.paper import FOUND, FOUND_ON_PAPER, TRUTH, TRUTH_ON_PAPER, axes_at, blank, write_at, write_tag
+from repro.visualise.tags import tags
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -39,6 +41,15 @@ class ImageView:
     truth: ImageBoxes | None
     predictions: ImageBoxes | None
     threshold: float
+
+
+def found_boxes(entries: Sequence[Mapping[str, Any]]) -> ImageBoxes:
+    """Return entries of a COCO result file as boxes to draw."""
+    return ImageBoxes(
+        boxes=np.array([entry["bbox"] for entry in entries], float).reshape(-1, 4),
+        names=[COCO_CATEGORIES[entry["category_id"]] for entry in entries],
+        scores=np.array([entry["score"] for entry in entries], float),
+    )
 
 
 def draw_image(view: ImageView) -> Figure:
@@ -83,8 +94,10 @@ def _boxes(axes: Axes, boxes: ImageBoxes, colour: str, style: Any) -> None:
     around = np.stack([np.stack([x, x + w, x + w, x, x], 1), np.stack([y, y, y + h, y + h, y], 1)], -1)
     axes.add_collection(LineCollection(list(around), colors="black", linewidths=3, alpha=0.45), autolim=False)
     axes.add_collection(LineCollection(list(around), colors=colour, linewidths=1.6, linestyles=[style]), autolim=False)
-    if boxes.scores is None:
-        return
-    for (left, top), name, score in zip(boxes.boxes[:, :2], boxes.names, boxes.scores, strict=True):
-        place = (float(left), max(float(top) - 3, 12.0))
-        axes.text(*place, f"{name} {score:.2f}", color=colour, fontsize=9, path_effects=halo(2.5), clip_on=True)
+    words = dict(enumerate(boxes.names))
+    if boxes.scores is not None:
+        words = {i: f"{name} {boxes.scores[i]:.2f}" for i, name in words.items()}
+    places = dict(enumerate(zip(x.tolist(), y.tolist(), (x + w).tolist(), (y + h).tolist(), strict=True)))
+    rows, columns = int(axes.get_ylim()[0]), int(axes.get_xlim()[1])
+    for i, place in tags(places, words, (rows, columns), pixel=max(rows, columns) / LONG_SIDE, order=words).items():
+        write_tag(axes, place, words[i], colour)

@@ -63,6 +63,12 @@ def show_photo(axes: Axes, pixels: NDArray[np.uint8], label: str) -> None:
     axes.text(0.012, 0.975, label, transform=axes.transAxes, va="top", color="white", fontsize=11, path_effects=halo(3))
 
 
+def write_tag(axes: Axes, place: tuple[float, float], text: str, colour: str) -> None:
+    """Write a name over a photo, its bottom centre at a place in the photo's pixels."""
+    style: dict[str, Any] = {"ha": "center", "va": "bottom", "path_effects": halo(2), "zorder": 4}
+    axes.text(*place, text, color=colour, fontsize=8, **style)
+
+
 def pixels_of(figure: Figure) -> NDArray[np.uint8]:
     """Return the drawn figure as RGB pixels [h, w, 3]."""
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's backends carry no types
