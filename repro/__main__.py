@@ -31,6 +31,14 @@ examples
   python -m repro run --recipe bevformer_tiny --dataroot /data/nuscenes the published number
   python -m repro run --recipe bevformer_tiny --eval-only --checkpoint bevformer_tiny_epoch_24.pth --quirks released
 """
+FRAMES = """\
+a frame folder holds six JPEGs and calibration.json:
+  {"schema_version": 1, "token": "my_frame",
+   "cameras": {"CAM_FRONT": {"image": "front.jpg", "intrinsic": [[fx, 0, cx], [0, fy, cy], [0, 0, 1]],
+                             "ego_from_camera": {"translation": [x, y, z], "rotation": [w, x, y, z]}}, ... all six},
+   "ego_from_lidar": {"translation": [x, y, z], "rotation": [w, x, y, z]}}
+metres and quaternions; more words: docs/single_frame.md; `--example DIR` writes one that works
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -103,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--dataroot", type=Path, help="where the data set lies here, to have the results judged again")
     check.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     check.set_defaults(command=_check)
+    _add_draw(commands.add_parser("draw", help="draw key frames, attention or images of an evaluated run"))
+    _add_predict(commands.add_parser("predict", help="boxes in one frame of your own, or in one image", epilog=FRAMES))
     parity = commands.add_parser("parity", help="compare our maths with outputs of the authors' code")
     parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
     parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
@@ -134,6 +144,46 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--force", action="store_true", help="go on although the doctor found problems")
     run.add_argument("--json", action="store_true", help="print the verdict as one JSON document and nothing else")
     run.set_defaults(command=_run)
+
+
+def _add_draw(draw: argparse.ArgumentParser) -> None:
+    draw.add_argument("--run", type=Path, required=True, metavar="DIR", help="the folder of an evaluated run")
+    draw.add_argument(
+        "--scene",
+        default="",
+        metavar="N",
+        help="a scene's number from 0, its name, or all (default: 0); or an image id",
+    )
+    draw.add_argument("--frame", type=int, metavar="K", help="only this key frame of the scene, from 0")
+    draw.add_argument("--most", type=int, metavar="N", help="at most so many pictures (default for images: 8)")
+    draw.add_argument("--threshold", type=float, default=0.3, help="the least score drawn (default: %(default)s)")
+    draw.add_argument(
+        "--attention", default="", metavar="ROW,COL", help="draw where this cell of the BEV looks instead"
+    )
+    draw.add_argument("--layer", type=int, default=-1, help="of this encoder layer, from 0 (default: the last)")
+    draw.add_argument(
+        "--video", nargs="?", const="mp4", default="", choices=("", "mp4", "gif"), help="also a film of each scene"
+    )
+    draw.add_argument("--out", type=Path, metavar="DIR", help="where the pictures go (default: drawings/ in the run)")
+    draw.set_defaults(command=_draw)
+
+
+def _add_predict(predict: argparse.ArgumentParser) -> None:
+    predict.formatter_class = argparse.RawDescriptionHelpFormatter
+    predict.add_argument("--recipe", metavar="NAME", help="a name out of `repro recipes`, or a .toml file")
+    predict.add_argument("--checkpoint", type=Path, metavar="FILE", help="the weights")
+    predict.add_argument(
+        "--frame", metavar="DIR|TOKEN", help="a frame folder (below), or a sample token of --dataroot; or an image file"
+    )
+    predict.add_argument("--dataroot", type=Path, default=Path("data/nuscenes"), help="(default: %(default)s)")
+    predict.add_argument("--threshold", type=float, default=0.3, help="the least score drawn (default: %(default)s)")
+    predict.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
+    predict.add_argument(
+        "--out", type=Path, metavar="DIR", help="for boxes.json and picture.png (default: predictions/…)"
+    )
+    predict.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    predict.add_argument("--example", type=Path, metavar="DIR", help="write a frame folder to start from, and stop")
+    predict.set_defaults(command=_predict)
 
 
 def _recipes(words: argparse.Namespace) -> int:
@@ -215,6 +265,18 @@ def _parity(words: argparse.Namespace) -> int:
     from repro.parity.run import main as run_parity  # noqa: PLC0415 — torch takes seconds to import
 
     return run_parity(words.directory, as_json=words.json)
+
+
+def _draw(words: argparse.Namespace) -> int:
+    from repro.draw.menu import draw  # noqa: PLC0415 — as above
+
+    return draw(words)
+
+
+def _predict(words: argparse.Namespace) -> int:
+    from repro.single.menu import predict  # noqa: PLC0415 — as above
+
+    return predict(words)
 
 
 def _run(words: argparse.Namespace) -> int:

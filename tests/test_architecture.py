@@ -17,6 +17,8 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.run": 5,  # the main job as typed; asks the doctor
     "repro.released": 5,  # the weights as typed
     "repro.infos": 5,  # info files as typed
+    "repro.draw": 5,  # drawings of a run, as typed
+    "repro.single": 5,  # inference on one frame, as typed
     "repro.pipeline": 5,
     "repro.architectures": 5,  # the table that the pipeline reads
     "repro.parity": 5,  # replays whole stages against golden outputs
@@ -30,6 +32,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.compare": 4,
     "repro.diagnosis": 4,
     "repro.report": 4,
+    "repro.visualise": 4,
     "repro.prepare": 4,
     "repro.data": 3,
     "repro.models": 3,
