@@ -120,6 +120,36 @@ def build_ext_task(
 
 
 @task(
+    name="env",
+    positional=[],
+    help={
+        "stack": "a folder of env/, or auto: the one the doctor chooses",
+        "prefix": "where the environment lies (default: .venv, else .venv-STACK)",
+        "python": "make it with this interpreter",
+        "lock": "write the lock anew from requirements.in (needs uv)",
+        "verify": "judge versions and the hash of every installed file, make nothing",
+        "diff": "say in words how what is installed differs, make nothing",
+        "json": "print one JSON document and nothing else on stdout",
+    },
+)
+def env_task(
+    _: Context,
+    stack: str = "auto",
+    prefix: str = "",
+    python: str = "",
+    lock: bool = False,
+    verify: bool = False,
+    diff: bool = False,
+    json: bool = False,
+) -> None:
+    """Make a pinned environment, judge one by its lock, or write the lock."""
+    from doctor.locks.menu import main
+
+    words: dict[str, str | bool] = {"--stack": stack, "--prefix": prefix, "--python": python}
+    _leave(main(_words(words, {"--lock": lock, "--verify": verify, "--diff": diff, "--json": json})))
+
+
+@task(
     name="repro",
     positional=[],
     help={
@@ -244,8 +274,8 @@ def weights_task(
     positional=[],
     help={
         "export": "write the two info files of --dataroot into this folder",
-        "import": "read and judge this info file",
-        "convert": "turn boxes of mmdet3d 1.0 and later into 0.17's",
+        "import": "read and judge this info file; runs read the tables, never info files",
+        "convert": "with --import: write FILE.mmdet3d-0.17.pkl beside it",
         "data": "nuscenes, nuscenes-mini or synth",
         "dataroot": "the folder that holds samples/ and v1.0-*/",
         "json": "print one JSON document and nothing else",
@@ -318,6 +348,7 @@ namespace = Collection(
     doctor_task,
     explain_task,
     build_ext_task,
+    env_task,
     repro_task,
     recipes_task,
     synth_task,

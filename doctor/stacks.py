@@ -35,6 +35,7 @@ class Stack:
     gcc_max: int
     disk: int
     archs: tuple[tuple[str, tuple[str, ...]], ...]
+    role: str = "native"
 
     def archs_for(self, machine: str) -> tuple[str, ...]:
         """Return the GPU architectures covered on this CPU architecture, none where the wheels carry no CUDA."""
@@ -53,12 +54,15 @@ class Stacks:
 
 
 def read_stacks(folder: Path) -> Stacks:
-    """Read every `*/stack.json` under `folder`, newest CUDA first. Raises StackError, naming the file."""
+    """Read every `*/stack.json` under `folder` that a machine may run on, newest CUDA first. Raises StackError.
+
+    Stacks with the role "comparison" (the authors' own) are judged like the others, and never chosen.
+    """
     files = sorted(folder.glob("*/stack.json"))
     if not files:
         words = "{folder}: expected env/<stack>/stack.json files and found none; restore them: git checkout -- env"
         raise StackError(say(words, folder=folder))
-    stacks = [_read_stack(path) for path in files]
+    stacks = [stack for path in files if (stack := _read_stack(path)).role == "native"]
     return Stacks(tuple(sorted(stacks, key=lambda stack: stack.cuda, reverse=True)))
 
 
@@ -85,6 +89,7 @@ def _stack(row: dict[str, Any]) -> Stack:
         gcc_max=int(row["gcc_max"]),
         disk=int(row["disk_gib"]) * GIB,
         archs=tuple((machine, tuple(_arch(a) for a in archs)) for machine, archs in row["archs"].items()),
+        role=str(row.get("role", "native")),
     )
 
 

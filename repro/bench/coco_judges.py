@@ -1,7 +1,7 @@
 """How much sooner faster-coco-eval judges boxes than pycocotools, and how far their figures are apart.
 
-Run `python -m repro.bench.coco_judges [--images 300]`. The two are timed in turn on the same random boxes, in seconds of
-processor time; the figure to quote is the median of the ratios, round by round. Figures are left in
+Run `python -m repro.bench.coco_judges [--images 300]`. The two are timed in turn on the same random boxes, in processor
+seconds; the figure to quote is the median of the ratios, round by round. Figures are left in
 `results/coco_judges.json`.
 """
 

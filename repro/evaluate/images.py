@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from repro.data.coco.dataset import CocoSplit, TestImages, collate_images
+from repro.data.loading import batches_from
 from repro.evaluate.coco import CocoBox, evaluate_boxes, format_image, write_coco_results
 from repro.evaluate.formatting import EvaluationError
 from repro.launch import asked_to_stop
@@ -102,7 +102,7 @@ def detect(
     """
     results = read_found(partial)
     rest = [position for position in order if split.index[position].id not in results]
-    loader = DataLoader(TestImages(split, rest, recipe), collate_fn=collate_images, num_workers=workers)
+    loader = batches_from(TestImages(split, rest, recipe), collate_images, workers=workers)
     model.eval()
     partial.parent.mkdir(parents=True, exist_ok=True)
     with (

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch.utils.data import DataLoader
 from torch.utils.data import Subset as Chosen
 
 from repro.data.coco.dataset import CocoSplit, Examples, TrainImages, collate_examples
+from repro.data.loading import batches_from
 from repro.data.samplers import batches_per_epoch, grouped_order
 from repro.models.deformable_detr import DeformableDETR, build_deformable_detr, detection_losses
 from repro.models.deformable_detr.names import our_name, with_counters
 from repro.train.optim import build_slow_optimizer, step_factor
 from repro.train.pretrained import load_pretrained
-from repro.train.teach import Lesson, in_own_words
+from repro.train.teach import Lesson
 from repro.weights import Fit, load_into, read_checkpoint
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def image_batches(
         order = grouped_order(groups, epoch=epoch, seed=seed, batch=batch, world=world, rank=rank)
         chosen = [positions[i] for i in order[skip * batch :]]
         images = Chosen(TrainImages(split, recipe, seed=seed, epoch=epoch), chosen)
-        return in_own_words(DataLoader(images, batch_size=batch, collate_fn=collate_examples, num_workers=workers))
+        return batches_from(images, collate_examples, batch=batch, workers=workers)
 
     return batches
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch.utils.data import DataLoader
 from torch.utils.data import Subset as Chosen
 
 from repro.data.augment import grid_mask
 from repro.data.dataset import FrameLoader, TrainClips, collate_clips
+from repro.data.loading import batches_from
 from repro.data.samplers import train_order
 from repro.models.bevformer import BEVFormer, build_bevformer, history_of
 from repro.models.checkpoints import load_checkpoint
@@ -19,7 +19,7 @@ from repro.models.precision import half_precision
 from repro.tensors import Clip, Frame, GroundTruth
 from repro.train.optim import build_optimizer, schedule_factor
 from repro.train.pretrained import load_initial
-from repro.train.teach import WEIGHTS, Lesson, in_own_words, teach
+from repro.train.teach import WEIGHTS, Lesson, teach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,7 +120,7 @@ def batches_of(
     def batches(epoch: int, skip: int) -> Iterator[Clip]:
         order = train_order(len(samples), epoch=epoch, seed=seed, batch=batch, world=world, rank=rank)
         clips = Chosen(TrainClips(samples, loader, seed=seed, epoch=epoch), order[skip * batch :])
-        return in_own_words(DataLoader(clips, batch_size=batch, collate_fn=collate_clips, num_workers=workers))
+        return batches_from(clips, collate_clips, batch=batch, workers=workers)
 
     return batches
 

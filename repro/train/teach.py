@@ -9,7 +9,6 @@ import torch
 
 from repro.artifacts import Trained
 from repro.atomic import sha256_of
-from repro.data.records import DataError
 from repro.recipe import AnyRecipe
 from repro.train.log import LOSSES, read_losses
 from repro.train.loop import TrainPlan, train_loop
@@ -17,7 +16,7 @@ from repro.weights import save_checkpoint
 from repro.world import from_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import numpy as np
@@ -176,14 +175,6 @@ def batch_note(recipe: AnyRecipe, batch: int, items: str = "clips") -> tuple[str
         f"not scaled (in proportion it would be {lr * batch / published:.3g})"
     )
     return (note,)
-
-
-def in_own_words(loader: Iterable[T]) -> Iterator[T]:
-    """Yield from a loader; a DataError out of a worker process loses the traceback that torch wraps around it."""
-    try:
-        yield from loader
-    except DataError as error:
-        raise DataError(str(error).strip().rpartition("DataError: ")[2]) from error
 
 
 def _plan(recipe: AnyRecipe, per_epoch: int, *, smoke: bool, key: str) -> TrainPlan:

@@ -86,14 +86,19 @@ class TrainImages(Dataset[Examples]):
         seen = Annotated(pixels=self._split.pixels(image), boxes=boxes, labels=labels, scale=np.ones(4, np.float32))
         seen = augment(seen, recipe.augment, recipe.images.resize, rng)
         truth = ImageTruth(torch.from_numpy(centred(seen.boxes, seen.size)), torch.from_numpy(seen.labels))
-        return Examples(_batch_of(seen, (image.height, image.width), image.id, recipe.images), (truth,))
+        return Examples(batch_of(seen, (image.height, image.width), image.id, recipe.images), (truth,))
 
 
 def prepared_image(pixels: NDArray[np.uint8], image_id: int, settings: CocoImages) -> ImageBatch:
     """Return a batch of one, resized and normalised without augmentation, of BGR pixels [h, w, 3] (spec §B.1)."""
-    image = Annotated(pixels=pixels, boxes=NO_BOXES, labels=NO_LABELS, scale=np.ones(4, np.float32))
+    image = plain_image(pixels)
     resized = resize(image, short=settings.short_side, long=settings.long_side, how=settings.resize)
-    return _batch_of(resized, image.size, image_id, settings)
+    return batch_of(resized, image.size, image_id, settings)
+
+
+def plain_image(pixels: NDArray[np.uint8]) -> Annotated:
+    """Return an image in which nothing is annotated, of BGR pixels [h, w, 3]."""
+    return Annotated(pixels=pixels, boxes=NO_BOXES, labels=NO_LABELS, scale=np.ones(4, np.float32))
 
 
 def read_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -150,7 +155,8 @@ def collate_examples(examples: Sequence[Examples]) -> Examples:
     return Examples(collate_images([example.images for example in examples]), truth)
 
 
-def _batch_of(image: Annotated, original: tuple[int, int], image_id: int, settings: CocoImages) -> ImageBatch:
+def batch_of(image: Annotated, original: tuple[int, int], image_id: int, settings: CocoImages) -> ImageBatch:
+    """Return a batch of one, normalised, of an image as it is; `original` are rows and columns of its file."""
     pixels = np.ascontiguousarray(normalised(image.pixels, settings).transpose(2, 0, 1))
     return ImageBatch(
         images=torch.from_numpy(pixels)[None],

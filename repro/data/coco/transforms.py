@@ -55,14 +55,19 @@ def resized_size(size: tuple[int, int], *, short: int, long: int, how: How) -> t
 
 def resize(image: Annotated, *, short: int, long: int, how: How) -> Annotated:
     """Return the image at the new size; boxes are scaled in float32, and with "cv2" clipped to it (spec §B.2.3)."""
+    return resized_to(image, resized_size(image.size, short=short, long=long, how=how), how)
+
+
+def resized_to(image: Annotated, size: tuple[int, int], how: How) -> Annotated:
+    """Return the image at a given size (rows, columns), with its boxes; as `resize`."""
     rows, columns = image.size
-    new_rows, new_columns = resized_size(image.size, short=short, long=long, how=how)
+    new_rows, new_columns = size
     factors = (new_columns / columns, new_rows / rows)
     scale = np.array([*factors, *factors], np.float32)
     boxes = image.boxes * scale
     if how == "cv2":
-        boxes = clipped(boxes, (new_rows, new_columns))
-    return replace(image, pixels=resized_pixels(image.pixels, (new_rows, new_columns), how), boxes=boxes, scale=scale)
+        boxes = clipped(boxes, size)
+    return replace(image, pixels=resized_pixels(image.pixels, size, how), boxes=boxes, scale=scale)
 
 
 def resized_pixels(pixels: NDArray[np.uint8], size: tuple[int, int], how: How) -> NDArray[np.uint8]:

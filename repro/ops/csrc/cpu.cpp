@@ -132,6 +132,8 @@ Inputs inputs(const Sizes& sizes, const Tensor& value, const Tensor& references,
 template <typename T>
 Call<T> call_of(const Inputs& in, const Tables& tables) {
   const Sizes& s = in.sizes;
+  TORCH_CHECK_VALUE(s.S * s.M * s.E < int64_t(1) << 30, "value has ", s.S * s.M * s.E,
+                    " numbers an item; expected fewer than 2^30 on the CPU");
   Call<T> c{};
   c.N = s.N, c.B = s.B, c.Q = s.Q, c.S = s.S, c.M = s.M, c.E = s.E, c.K = s.L * s.P, c.P = s.P, c.R = s.R;
   c.anchors = s.D ? s.D : s.L;

@@ -43,7 +43,7 @@ struct Work {
   T* corner[4];  // weights of the corners: top left, top right, bottom left, bottom right
   T *dot, *grad_weight, *gx, *gy;
   T* row;          // [M, E]
-  int32_t* at[4];  // tokens of the corners; -1 outside the map
+  int32_t* at[4];  // first numbers of the corners in the map; negative outside
 };
 
 constexpr int64_t kWorkArrays = 20;  // of n numbers: bases, rests, scales 6, weight, dx, dy, corners 4, dot 4, gradients 3

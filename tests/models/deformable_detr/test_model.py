@@ -173,7 +173,7 @@ def test_every_parameter_learns_and_the_loss_falls(variant: str) -> None:
         losses = detection_losses(model(batch), truth, batch.sizes, RECIPE.losses, RECIPE.matcher)
         total = torch.stack(list(losses.values())).sum()
         total.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-        totals.append(float(total))
+        totals.append(total.item())
         optimizer.step()
     assert totals[-1] < 0.8 * totals[0]
     still = [name for name, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
