@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 ROOT = Path(__file__).resolve().parent
-SOURCES = "doctor repro tests tasks.py"
+SOURCES = "docs doctor repro tests tasks.py"
 
 
 @task(
