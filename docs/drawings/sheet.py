@@ -188,4 +188,4 @@ class Panel:
 
 def spelled(value: float | str) -> str:
     """Return a number rounded to a tenth without needless digits, and words as they are."""
-    return value if isinstance(value, str) else f"{value + 0.0:.1f}".removesuffix(".0").replace("-0.0", "0")
+    return value if isinstance(value, str) else f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
