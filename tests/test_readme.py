@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 START = "<!-- map: written by `python tests/test_readme.py`, checked by the test of the same name -->\n"
 END = "<!-- end of map -->"
-ROOMS = ("bevready", "tasks.py", "env", "recipes", "doctor", "repro")
+ROOMS = ("bevready", "tasks.py", "env", "recipes", "doctor", "repro", "docs")
 
 
 def first_sentence(path: Path) -> str:
