@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 ROOT = Path(__file__).resolve().parent
-SOURCES = "doctor repro tests tasks.py"
+SOURCES = "docs doctor repro tests tasks.py"
 
 
 @task(
@@ -217,7 +217,7 @@ def repro_task(
 
 @task(
     name="recipes",
-    positional=["show"],
+    positional=[],
     help={"show": "print this recipe as read, defaults included", "json": "as JSON"},
 )
 def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
@@ -232,7 +232,7 @@ def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
     positional=["directory"],
     help={"directory": "where", "scenes": "2 to 10", "frames": "key frames a scene", "seed": "another street"},
 )
-def synth_task(_: Context, directory: str = "data/synth", scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
+def synth_task(_: Context, directory: str, scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
     """Write a synthetic data set in the nuScenes format; `repro --data synth --dataroot DIR` reads it."""
     from repro.__main__ import main
 
@@ -390,7 +390,7 @@ def predict_task(
 
 
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
-def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
+def parity_task(_: Context, directory: str, json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
     from repro.__main__ import main
 
