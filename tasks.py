@@ -154,8 +154,8 @@ def env_task(
     positional=[],
     help={
         "recipe": "a name out of `invoke recipes`, or a .toml file",
-        "data": "nuscenes (the full set), nuscenes-mini, or synth (made on the spot, no licence needed)",
-        "dataroot": "the folder that holds samples/ and v1.0-*/ (default: data/nuscenes, or data/synth)",
+        "data": "nuscenes (the full set), nuscenes-mini, coco, or synth (made on the spot, no licence needed)",
+        "dataroot": "the folder that holds samples/ and v1.0-*/, or annotations/, *2017/ (default: data/nuscenes, …)",
         "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA[-smoke])",
         "stage": "stop after this stage: data, train, evaluate, compare or report",
         "smoke": "shorten every stage; the report says what was shortened",
@@ -175,7 +175,7 @@ def env_task(
 def repro_task(
     _: Context,
     recipe: str = "",
-    data: str = "nuscenes",
+    data: str = "",
     dataroot: str = "",
     run: str = "",
     stage: str = "",
@@ -274,8 +274,8 @@ def weights_task(
     positional=[],
     help={
         "export": "write the two info files of --dataroot into this folder",
-        "import": "read and judge this info file",
-        "convert": "turn boxes of mmdet3d 1.0 and later into 0.17's",
+        "import": "read and judge this info file; runs read the tables, never info files",
+        "convert": "with --import: write FILE.mmdet3d-0.17.pkl beside it",
         "data": "nuscenes, nuscenes-mini or synth",
         "dataroot": "the folder that holds samples/ and v1.0-*/",
         "json": "print one JSON document and nothing else",

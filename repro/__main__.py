@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from repro.recipe import RecipeError, available, load_recipe
+from repro.recipe import RecipeError, available, load_any_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from repro.recipe import Recipe
+    from repro.recipe import AnyRecipe
 
 STAGES = ("data", "train", "evaluate", "compare", "report")
-DATA = ("nuscenes", "nuscenes-mini", "synth")
+DATA = ("nuscenes", "nuscenes-mini", "coco", "synth")
 EPILOG = """\
 examples
   python -m repro run --recipe bevformer_tiny --data synth --smoke      the whole path in minutes, no licence, no GPU
@@ -87,11 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     infos = commands.add_parser("infos", help="write or read upstream's nuscenes_infos_temporal_*.pkl")
     way = infos.add_mutually_exclusive_group(required=True)
     way.add_argument("--export", type=Path, metavar="DIR", help="write the two files of --dataroot into this folder")
-    way.add_argument("--import", type=Path, nargs="+", metavar="FILE", dest="read", help="read and judge these files")
-    infos.add_argument("--convert", action="store_true", help="turn boxes of mmdet3d 1.0 and later into 0.17's")
+    judged = "read and judge these files; runs read the tables, never info files"
+    way.add_argument("--import", type=Path, nargs="+", metavar="FILE", dest="read", help=judged)
+    infos.add_argument("--convert", action="store_true", help="with --import: write FILE.mmdet3d-0.17.pkl beside FILE")
     infos.add_argument("--data", choices=DATA, default="nuscenes", help="which data set (default: %(default)s)")
     infos.add_argument("--dataroot", type=Path, default=Path("data/nuscenes"), help="(default: %(default)s)")
-    infos.add_argument("--cache", type=Path, default=Path("data/cache"), help="where the index lies")
+    infos.add_argument("--cache", type=Path, default=Path("data/index"), help="where the index lies")
     infos.add_argument("--prefix", default="./data/nuscenes/", help="stands before each path (default: %(default)s)")
     infos.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     infos.set_defaults(command=_infos)
@@ -104,8 +105,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--recipe", required=True, metavar="NAME", help="a name out of `repro recipes`, or a .toml file")
-    run.add_argument("--data", choices=DATA, default="nuscenes", help="which data set (default: %(default)s)")
-    run.add_argument("--dataroot", type=Path, help="the folder with samples/ and v1.0-*/ (default: data/nuscenes)")
+    run.add_argument("--data", choices=DATA, help="which data set (default: nuscenes, or coco)")
+    run.add_argument(
+        "--dataroot",
+        type=Path,
+        help="the folder with samples/ and v1.0-*/, or annotations/ and *2017/ (default: data/…)",
+    )
     run.add_argument("--run", type=Path, metavar="DIR", help="run folder; the same one resumes (default: runs/…)")
     run.add_argument("--stage", choices=STAGES, default="report", help="stop after this stage")
     run.add_argument("--smoke", action="store_true", help="shorten every stage; the report says what was shortened")
@@ -125,24 +130,31 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 def _recipes(words: argparse.Namespace) -> int:
     if words.name:
-        recipe = load_recipe(words.name)
+        recipe = load_any_recipe(words.name)
         text = recipe.model_dump_json(indent=1) if words.json else _page(recipe)
         sys.stdout.write(text + "\n")
         return 0
-    recipes = [load_recipe(name) for name in available()]
+    recipes = [load_any_recipe(name) for name in available()]
     if words.json:
-        rows = [{"name": r.name, "title": r.title, "nds": r.expected.nds, "map": r.expected.map} for r in recipes]
+        rows = [{"name": r.name, "title": r.title, **_published(r)} for r in recipes]
         sys.stdout.write(json.dumps({"schema_version": 1, "recipes": rows}, indent=1) + "\n")
         return 0
-    table = Table("recipe", "what it is", "published NDS", "published mAP", "±", box=None)
+    table = Table("recipe", "what it is", "published", "±", box=None)
     for r in recipes:
-        figures = ["–" if value is None else f"{value:.3f}" for value in (r.expected.nds, r.expected.map)]
-        table.add_row(r.name, r.title, *figures, f"{r.expected.tolerance:.3f}")
+        words_of = {"nds": "NDS", "map": "mAP", "box_ap": "box AP"}
+        figures = [f"{words_of[key]} {value:.3f}" for key, value in _published(r).items() if value is not None]
+        table.add_row(r.name, r.title, ", ".join(figures) or "–", f"{r.expected.tolerance:.3f}")
     Console().print(table)
     return 0
 
 
-def _page(recipe: Recipe) -> str:
+def _published(recipe: AnyRecipe) -> dict[str, float | None]:
+    """Return the published figures of a recipe by key; None where nothing was published."""
+    expected = recipe.expected.model_dump()
+    return {key: expected[key] for key in ("nds", "map", "box_ap") if key in expected}
+
+
+def _page(recipe: AnyRecipe) -> str:
     """Return the recipe as indented `key = value` lines, every key present."""
     lines: list[str] = []
 

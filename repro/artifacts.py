@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Outcome = Literal["reproduced", "better", "degraded", "not comparable"]
+COCO_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 TP_ERRORS = ("trans_err", "scale_err", "orient_err", "vel_err", "attr_err")  # the devkit's names; mATE … mAAE
 
 
@@ -45,7 +46,7 @@ class DataReady:
     eval_split: str
     train_samples: int
     eval_samples: int
-    scenes: int
+    scenes: int | None  # None: images of their own, no scenes
     boxes: int
     warnings: tuple[str, ...]
 
@@ -64,7 +65,8 @@ class Trained:
     last_loss: float | None
     seconds: float
     notes: tuple[str, ...]
-    batch: int | None = None  # clips an iteration, all processes together; None without training
+    batch: int | None = None  # items an iteration, all processes together; None without training
+    items: str = "clips"  # what a batch is made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,37 @@ class Metrics:
     results: str
     seconds: float
     processes: int = 1  # among which the frames were shared
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """The figures that published tables print, by name."""
+        return {"NDS": self.nds, "mAP": self.mean_ap}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CocoMetrics:
+    """What COCO's evaluator said of boxes (Deformable DETR spec §H), in 0..1; None where there is nothing to find.
+
+    `figures` by the names in `COCO_FIGURES` (s, m, l: areas under 32², under 96², above), `classes` is AP by category.
+    """
+
+    figures: dict[str, float | None]
+    classes: dict[str, float | None]
+    eval_set: str
+    samples: int
+    samples_in_split: int
+    detections: int
+    results: str
+    seconds: float
+    processes: int = 1  # among which the images were shared
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """The figure that published tables print, by name."""
+        return {"box AP": self.figures["AP"] or 0.0}
+
+
+AnyMetrics = Metrics | CocoMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

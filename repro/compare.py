@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING
 from repro.artifacts import Comparison, Verdict
 
 if TYPE_CHECKING:
-    from repro.artifacts import DataReady, Metrics, Trained
-    from repro.recipe import Expected, Schedule
+    from repro.artifacts import AnyMetrics, DataReady, Trained
+    from repro.recipe import CocoExpected, Expected, Schedule, StepSchedule
 
 ROUNDING = 0.0005  # published tables print one decimal of a percentage: half a unit of it
 
 
 def compare(
-    expected: Expected, schedule: Schedule, *, data: DataReady, trained: Trained, metrics: Metrics, smoke: bool
+    expected: Expected | CocoExpected,
+    schedule: Schedule | StepSchedule,
+    *,
+    data: DataReady,
+    trained: Trained,
+    metrics: AnyMetrics,
+    smoke: bool,
 ) -> Verdict:
     """Return how `metrics` stand against the published figures.
 
     "not comparable" as soon as one condition of the published run is missing; each missing one is a reason.
     """
-    published = {"NDS": (expected.nds, metrics.nds), "mAP": (expected.map, metrics.mean_ap)}
+    measured = metrics.headline
     comparisons = tuple(
-        Comparison(metric=name, published=value, measured=measured, tolerance=expected.tolerance)
-        for name, (value, measured) in published.items()
+        Comparison(metric=name, published=value, measured=measured[name], tolerance=expected.tolerance)
+        for name, value in expected.published.items()
         if value is not None
     )
     unfair = _why_not_comparable(expected, schedule, data=data, trained=trained, metrics=metrics, smoke=smoke)
@@ -46,14 +52,20 @@ def compare(
 
 
 def _why_not_comparable(
-    expected: Expected, schedule: Schedule, *, data: DataReady, trained: Trained, metrics: Metrics, smoke: bool
+    expected: Expected | CocoExpected,
+    schedule: Schedule | StepSchedule,
+    *,
+    data: DataReady,
+    trained: Trained,
+    metrics: AnyMetrics,
+    smoke: bool,
 ) -> tuple[str, ...]:
     whole = trained.iterations_per_epoch * schedule.epochs
     from_outside = trained.iterations == 0
     conditions = (
         (data.synthetic, "synthetic data: not comparable with published numbers"),
         (smoke, "--smoke shortened every stage"),
-        (expected.nds is None and expected.map is None, "the recipe names no published number"),
+        (not any(value is not None for value in expected.published.values()), "the recipe names no published number"),
         (
             metrics.eval_set != expected.split,
             f'evaluated on "{metrics.eval_set}", the published number is of "{expected.split}"',

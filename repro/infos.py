@@ -1,4 +1,7 @@
-"""Upstream's info files as typed: written from the index, or read, judged and kept as an index of our own."""
+"""Upstream's info files as typed: written from the tables for the authors' code, or read, judged and converted for it.
+
+Runs of ours read the tables, never an info file.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,19 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from repro.data import DataError, Subset
-from repro.data.index import write_index
 from repro.data.info_files import counts_against, read_infos, write_infos
 from repro.prepare import SPLITS_OF, VERSION_OF, open_index
 from repro.recipe import load_recipe
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from repro.data import FrameRecord
+
 OK, BAD_INPUT = 0, 2
+CONVERTED = ".mmdet3d-0.17.pkl"
 
 
 def main(words: argparse.Namespace) -> int:
@@ -30,6 +36,8 @@ def main(words: argparse.Namespace) -> int:
             sys.stderr.write(f"{error}\n")
         return BAD_INPUT
     lines = [f"{row['path']}: {row['counts']}" for row in document["files"]]
+    lines += [f"{row['written']}: written" for row in document["files"] if "written" in row]
+    lines += ["runs read the tables in --dataroot, not info files"] if words.read else []
     sys.stdout.write((json.dumps(document, indent=1) if words.json else "\n".join(lines)) + "\n")
     return OK
 
@@ -42,10 +50,7 @@ def _export(words: argparse.Namespace) -> dict[str, Any]:
     for split, kind in zip(SPLITS_OF[version], ("train", "val"), strict=True):
         path: Path = words.export / f"nuscenes_infos_temporal_{kind}.pkl"
         subset = index.split(split)
-        try:
-            write_infos(path, _each(subset), version=version, prefix=words.prefix)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+        _write(path, _each(subset), version, words.prefix)
         rows.append({"path": str(path), "split": split, "counts": counts_against(split, len(subset))})
     return {"schema_version": 1, "version": version, "files": rows}
 
@@ -55,18 +60,25 @@ def _each(subset: Subset) -> Any:
 
 
 def _import(words: argparse.Namespace) -> dict[str, Any]:
-    """Read info files, say how many frames of which split they hold, and keep each as FILE.arrow beside it."""
+    """Read info files, running nothing in them; say how many frames of which split each holds.
+
+    With --convert, also write FILE.mmdet3d-0.17.pkl beside each, in the box convention that the authors' code expects.
+    """
     channels, rows = load_recipe("bevformer_tiny").data.cameras, []
     for path in words.read:
         records, version = read_infos(path, channels, convert=words.convert)
         kind = "val" if "val" in path.name else "train"
         split = f"mini_{kind}" if version == "v1.0-mini" else kind
-        target = path.with_suffix(".arrow")
-        meta = {"fingerprint": f"info file {path.name}", "channels": list(channels), "scenes_without_can_bus": []}
-        try:
-            write_index(target, sorted(records, key=lambda record: record.timestamp), meta)
-        except OSError as error:
-            raise DataError(f"{target}: cannot be written ({error.strerror or error})") from error
-        counts = counts_against(split, len(records))
-        rows.append({"path": str(path), "split": split, "version": version, "index": str(target), "counts": counts})
+        row = {"path": str(path), "split": split, "version": version, "counts": counts_against(split, len(records))}
+        if words.convert:
+            row["written"] = str(_write(path.with_suffix(CONVERTED), records, version, words.prefix))
+        rows.append(row)
     return {"schema_version": 1, "files": rows}
+
+
+def _write(path: Path, records: Iterable[FrameRecord], version: str, prefix: str) -> Path:
+    try:
+        write_infos(path, records, version=version, prefix=prefix)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return path

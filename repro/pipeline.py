@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from repro.artifacts import DataReady, Machine, Metrics, Trained, Verdict
+from repro.architectures import architecture_of
+from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, Machine, Metrics, Trained, Verdict
 from repro.atomic import digest, sha256_of, source_digest
 from repro.compare import compare
 from repro.diagnosis import diagnose
-from repro.evaluate.stage import evaluate
-from repro.prepare import open_index, prepare, what_changed
+from repro.recipe import Recipe
 from repro.report import RunFacts, report
 from repro.rundir import Plan, RunDir
-from repro.train.stage import adopt, train
+from repro.train.teach import adopt, teach
 from repro.world import from_first
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from lightning_fabric import Fabric
 
-    from repro.data import Subset
-    from repro.recipe import Recipe
+    from repro.recipe import AnyRecipe
 
 HERE = Path(__file__).resolve().parent
 STAGES = ("data", "train", "evaluate", "compare", "report")
@@ -35,7 +34,7 @@ T = TypeVar("T")
 class Job:
     """One run as asked for: the recipe as resolved, the data, the weights, and how far to go."""
 
-    recipe: Recipe
+    recipe: AnyRecipe
     data: str
     dataroot: Path
     cache: Path
@@ -55,12 +54,13 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
     All processes of `fabric` train and evaluate together; the first one does the rest and writes everything. `say`
     is told each stage as it starts. Raises the stages' own errors; what was finished stays finished.
     """
+    brings = architecture_of(job.recipe)
     wanted = STAGES[: STAGES.index(job.last_stage) + 1]
     from_first(fabric, lambda: run.write("recipe.json", job.recipe.model_dump_json(indent=1) + "\n"))
 
     say("data")
     data = from_first(
-        fabric, lambda: run.step("data", DataReady, _data_key(job), lambda: _prepare(job), lost=what_changed)
+        fabric, lambda: run.step("data", DataReady, _data_key(job), lambda: _prepare(job), lost=brings.what_changed)
     )
     if "train" not in wanted:
         return None
@@ -75,7 +75,7 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
     say("evaluate")
     key = _evaluate_key(job, data, trained)
     evaluate_all = partial(_evaluate, job, data, trained, run, fabric, digest(key))
-    metrics = _together(fabric, run, "evaluate", Metrics, key, evaluate_all)
+    metrics: AnyMetrics = _together(fabric, run, "evaluate", brings.metrics, key, evaluate_all)
     if "compare" not in wanted:
         return None
 
@@ -111,15 +111,16 @@ def _together(
 
 def plan(job: Job, run: RunDir) -> list[Plan]:
     """Say for each stage whether it would run and why, without running anything."""
-    plans = [run.plan("data", DataReady, _data_key(job), lost=what_changed)]
+    brings = architecture_of(job.recipe)
+    plans = [run.plan("data", DataReady, _data_key(job), lost=brings.what_changed)]
     if not plans[-1].runs:
         data = run.load("data", DataReady)
         plans.append(run.plan("train", Trained, _train_key(job, data), lost=_lost(run)))
     if not plans[-1].runs:
         trained = run.load("train", Trained)
-        plans.append(run.plan("evaluate", Metrics, _evaluate_key(job, data, trained)))
+        plans.append(run.plan("evaluate", brings.metrics, _evaluate_key(job, data, trained)))
     if not plans[-1].runs:
-        metrics = run.load("evaluate", Metrics)
+        metrics = run.load("evaluate", brings.metrics)
         plans.append(run.plan("compare", Verdict, _compare_key(job, data, trained, metrics)))
     follows = [Plan(stage, runs=True, why=f"follows {plans[-1].stage}") for stage in STAGES[len(plans) : -1]]
     always = Plan("report", runs=True, why="drawn anew from the other stages' files each time")
@@ -127,22 +128,21 @@ def plan(job: Job, run: RunDir) -> list[Plan]:
 
 
 def _prepare(job: Job) -> DataReady:
-    return prepare(job.data, job.dataroot, job.recipe, job.cache, without_can_bus=job.without_can_bus)
-
-
-def _samples(job: Job, data: DataReady, split: str) -> Subset:
-    return open_index(Path(data.dataroot), data.version, job.recipe, job.cache).split(split)
+    brings = architecture_of(job.recipe)
+    return brings.prepare(job.data, job.dataroot, job.recipe, job.cache, job.without_can_bus)
 
 
 def _train(job: Job, data: DataReady, run: RunDir, fabric: Fabric, key: str) -> Trained:
+    brings = architecture_of(job.recipe)
     if job.eval_only:
         checkpoint = job.checkpoint
         assert checkpoint is not None, "the menu asks for --checkpoint with --eval-only"
-        return from_first(fabric, lambda: adopt(job.recipe, checkpoint))
-    return train(
+        return from_first(fabric, lambda: adopt(brings.lesson, job.recipe, checkpoint))
+    return teach(
+        brings.lesson,
         job.recipe,
         data,
-        _samples(job, data, data.train_split),
+        brings.samples(job.recipe, data, data.train_split, job.cache),
         run.path / "train",
         fabric=fabric,
         start=job.checkpoint,
@@ -151,11 +151,12 @@ def _train(job: Job, data: DataReady, run: RunDir, fabric: Fabric, key: str) -> 
     )
 
 
-def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, fabric: Fabric, key: str) -> Metrics:
-    return evaluate(
+def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, fabric: Fabric, key: str) -> AnyMetrics:
+    brings = architecture_of(job.recipe)
+    return brings.evaluate(
         job.recipe,
         data,
-        _samples(job, data, data.eval_split),
+        brings.samples(job.recipe, data, data.eval_split, job.cache),
         run.path / trained.checkpoint,
         run.path / "evaluate",
         fabric=fabric,
@@ -164,11 +165,11 @@ def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, fabric: 
     )
 
 
-def _compare(job: Job, data: DataReady, trained: Trained, metrics: Metrics) -> Verdict:
+def _compare(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> Verdict:
     recipe = job.recipe
     verdict = compare(recipe.expected, recipe.schedule, data=data, trained=trained, metrics=metrics, smoke=job.smoke)
-    if data.synthetic or job.smoke:
-        return verdict  # nothing published looks like it
+    if data.synthetic or job.smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
+        return verdict  # nothing published looks like it, or nothing is known of how it goes wrong
     return replace(verdict, diagnoses=diagnose(recipe, data=data, trained=trained, metrics=metrics))
 
 
@@ -184,7 +185,7 @@ def _code(*rooms: str) -> dict[str, str]:
     return {f"code of repro/{room}": source_digest(HERE / room) for room in rooms}
 
 
-def _parts(recipe: Recipe, *names: str) -> dict[str, str]:
+def _parts(recipe: AnyRecipe, *names: str) -> dict[str, str]:
     tables = recipe.model_dump(mode="json")
     return {f"recipe [{name}]": digest(tables[name]) for name in names}
 
@@ -209,13 +210,15 @@ def _train_key(job: Job, data: DataReady) -> dict[str, str]:
 
 def _evaluate_key(job: Job, data: DataReady, trained: Trained) -> dict[str, str]:
     asked = {"--smoke": str(job.smoke), "checkpoint": trained.sha256, "data set": data.fingerprint}
-    if job.recipe.eval.split == "upstream":  # the number of chunks changes what is found at their borders
+    if (
+        isinstance(job.recipe, Recipe) and job.recipe.eval.split == "upstream"
+    ):  # the number of chunks changes what is found at their borders
         asked["processes"] = str(job.processes)
     parts = _parts(job.recipe, "data", "images", "model", "coder", "eval", *(["smoke"] if job.smoke else []))
     return {**asked, **parts, **_code("ops", "models", "evaluate", "data")}
 
 
-def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: Metrics) -> dict[str, str]:
+def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> dict[str, str]:
     values = {"data": asdict(data), "trained": asdict(trained), "metrics": asdict(metrics)}
     asked = {"--smoke": str(job.smoke), **{f"result of {name}": digest(value) for name, value in values.items()}}
     return {
@@ -225,11 +228,12 @@ def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: Metrics) 
     }
 
 
-def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: Metrics, verdict: Verdict) -> RunFacts:
+def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: AnyMetrics, verdict: Verdict) -> RunFacts:
     whole = trained.iterations_per_epoch * job.recipe.schedule.epochs
+    unit = "images" if isinstance(metrics, CocoMetrics) else "samples"
     shortened = (
         f"training: {trained.iterations} of {whole} iterations",
-        f"evaluation: {metrics.samples} of {metrics.samples_in_split} samples",
+        f"evaluation: {metrics.samples} of {metrics.samples_in_split} {unit}",
         f"loader workers: {job.recipe.smoke.workers} instead of {job.recipe.train.workers}",
     )
     return RunFacts(

@@ -1,4 +1,7 @@
-"""The data stage: from the words of the command line to a data set that is made if need be, checked and indexed."""
+"""The data stage: from the words of the command line to a data set that is made if need be, checked and indexed.
+
+Below: nuScenes, then COCO.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.artifacts import DataReady
+from repro.atomic import digest
 from repro.data import DataError, NuScenesIndex, check_images, open_nuscenes
+from repro.data.coco import CocoSplit, open_annotations
+from repro.data.coco.annotations import fingerprint_of
+from repro.data.coco.synth import synth_options_of, write_synth_coco
 from repro.data.index import table_fingerprint
 from repro.data.synth import options_of, write_synth
 from repro.progress import told
 
 if TYPE_CHECKING:
-    from repro.recipe import Recipe
+    from repro.recipe import DetrRecipe, Recipe
 
 VERSION_OF = {"nuscenes": "v1.0-trainval", "nuscenes-mini": "v1.0-mini", "synth": "v1.0-mini"}
+COCO_SPLITS = ("train2017", "val2017")
 SPLITS_OF = {"v1.0-trainval": ("train", "val"), "v1.0-mini": ("mini_train", "mini_val")}
 
 
@@ -90,3 +98,72 @@ def _can_bus(index: NuScenesIndex, dataroot: Path, *, without_can_bus: bool) -> 
             f"into {dataroot}, or go on with zeros for motion: --without-can-bus"
         )
     return (f"{len(bare)} of {len(index.scene_names)} scenes have no CAN bus: zeros for their motion",)
+
+
+def prepare_coco(data: str, dataroot: Path, recipe: DetrRecipe, cache: Path) -> DataReady:
+    """Return COCO (or another set of its layout) ready to train and evaluate on; "synth" is written first.
+
+    Raises DataError for missing annotations or images.
+    """
+    if data == "synth":
+        with told("synth") as tell:
+            write_synth_coco(dataroot, synth_options_of(dataroot), tell=tell)  # one that is there keeps its options
+    train, evaluated = (open_split(dataroot, split, cache) for split in COCO_SPLITS)
+    for split, name in zip((train, evaluated), COCO_SPLITS, strict=True):
+        _check_coco_images(split, name)
+    positions = train.index.trainable(recipe.data.smallest_side)
+    if not positions:
+        raise DataError(
+            f"{dataroot}: none of the {len(train.index)} images of {COCO_SPLITS[0]} has sides of "
+            f"{recipe.data.smallest_side} pixels ([data] smallest_side)"
+        )
+    return DataReady(
+        dataset=recipe.data.dataset,
+        dataroot=str(dataroot),
+        version="2017",
+        synthetic=data == "synth",
+        fingerprint=_coco_fingerprint(dataroot),
+        train_split=COCO_SPLITS[0],
+        eval_split=COCO_SPLITS[1],
+        train_samples=len(positions),
+        eval_samples=len(evaluated.index),
+        scenes=None,
+        boxes=train.index.num_boxes + evaluated.index.num_boxes,
+        warnings=(),
+    )
+
+
+def open_split(dataroot: Path, split: str, cache: Path) -> CocoSplit:
+    """Return the images of a split of COCO, indexed the first time. Raises DataError."""
+    index = open_annotations(_annotations(dataroot, split), cache)
+    return CocoSplit(index, dataroot / split)
+
+
+def what_changed_in_coco(data: DataReady) -> str | None:
+    """Say what is no longer as it was when COCO was prepared, None if nothing is."""
+    try:
+        now = _coco_fingerprint(Path(data.dataroot))
+    except DataError:
+        return f"the annotations in {data.dataroot} are gone"
+    return None if now == data.fingerprint else f"the annotations in {data.dataroot} are others"
+
+
+def _annotations(dataroot: Path, split: str) -> Path:
+    return dataroot / "annotations" / f"instances_{split}.json"
+
+
+def _coco_fingerprint(dataroot: Path) -> str:
+    return digest([fingerprint_of(_annotations(dataroot, split)) for split in COCO_SPLITS])
+
+
+def _check_coco_images(split: CocoSplit, name: str) -> None:
+    """Raise DataError when a split is empty, or images of it are not on disk."""
+    names = split.index.file_names
+    if not names:
+        raise DataError(f"{split.folder.parent}: the annotations of {name} hold no image")
+    missing = [file_name for file_name in names if not (split.folder / file_name).is_file()]
+    if missing:
+        raise DataError(
+            f"{split.folder}: {len(missing)} of {len(names)} images are missing, the first is {missing[0]}; extract "
+            f"{name}.zip into {split.folder.parent}"
+        )

@@ -5,13 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from repro.artifacts import TP_ERRORS, ClassMetrics, DataReady, Machine, Metrics, Trained, Verdict
+from repro.artifacts import (
+    TP_ERRORS,
+    AnyMetrics,
+    ClassMetrics,
+    CocoMetrics,
+    DataReady,
+    Machine,
+    Metrics,
+    Trained,
+    Verdict,
+)
 from repro.progress import duration_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from repro.recipe import Recipe
+    from repro.recipe import AnyRecipe
 
 SYNTHETIC = "synthetic: not comparable with published numbers"
 ERROR_NAMES = dict(zip(TP_ERRORS, ("mATE (m)", "mASE", "mAOE (rad)", "mAVE (m/s)", "mAAE"), strict=True))
@@ -30,14 +40,14 @@ class RunFacts:
     machine: Machine
     data: DataReady
     trained: Trained
-    metrics: Metrics
+    metrics: AnyMetrics
     verdict: Verdict
     seconds: Mapping[str, float | None]
     shortened: tuple[str, ...]
     command: str
 
 
-def report(recipe: Recipe, facts: RunFacts) -> str:
+def report(recipe: AnyRecipe, facts: RunFacts) -> str:
     """Return the report of one run as Markdown."""
     sections = (
         _head(recipe, facts),
@@ -54,7 +64,7 @@ def report(recipe: Recipe, facts: RunFacts) -> str:
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
-def _head(recipe: Recipe, facts: RunFacts) -> list[str]:
+def _head(recipe: AnyRecipe, facts: RunFacts) -> list[str]:
     verdict = facts.verdict
     lines = [f"# {recipe.title}", "", f"**{verdict.outcome.upper()}**: {MEANING[verdict.outcome]}.", ""]
     lines += [f"- {reason}" for reason in verdict.reasons]
@@ -78,34 +88,49 @@ def _metrics(facts: RunFacts) -> list[str]:
     published = {
         c.metric: (f"{c.published:.3f}", f"{c.difference:+.4f}", f"±{c.tolerance:.3f}") for c in verdict.comparisons
     }
-    rows = [
-        (name, f"**{value:.4f}**", *published.get(name, ("", "", "")))
-        for name, value in (("NDS", metrics.nds), ("mAP", metrics.mean_ap))
-    ]
-    rows += [(words, f"{metrics.errors[key]:.4f}", "", "", "") for key, words in ERROR_NAMES.items()]
+    rows = [(name, f"**{value:.4f}**", *published.get(name, ("", "", ""))) for name, value in metrics.headline.items()]
+    rows += [(words, value, "", "", "") for words, value in _other_figures(metrics)]
+    evaluator, unit = ("COCO's", "images") if isinstance(metrics, CocoMetrics) else ("Official nuScenes", "samples")
     return [
         f"## Result{label}",
         "",
         *_table(("metric", "this run", "published", "difference", "tolerance"), rows),
         "",
         (
-            f"Official nuScenes evaluator on `{metrics.eval_set}`: {metrics.samples} of {metrics.samples_in_split} "
-            f"samples, {metrics.detections} boxes. Published: {verdict.source}."
+            f"{evaluator} evaluator on `{metrics.eval_set}`: {metrics.samples} of {metrics.samples_in_split} "
+            f"{unit}, {metrics.detections} boxes. Published: {verdict.source}."
         ),
     ]
 
 
+def _other_figures(metrics: AnyMetrics) -> list[tuple[str, str]]:
+    """Return what an evaluator says besides its headline: errors, or precision and recall by size."""
+    if isinstance(metrics, Metrics):
+        return [(words, f"{metrics.errors[key]:.4f}") for key, words in ERROR_NAMES.items()]
+    return [(name, _cell(value, 4)) for name, value in metrics.figures.items() if name != "AP"]
+
+
 def _classes(facts: RunFacts) -> list[str]:
-    rows = [(name, *_class_cells(row)) for name, row in facts.metrics.classes.items()]
-    thresholds = next(iter(facts.metrics.classes.values())).ap_at if facts.metrics.classes else {}
-    header = ("class", "AP", *(f"AP at {t} m" for t in thresholds), *(key.removesuffix("_err") for key in TP_ERRORS))
+    header: tuple[str, ...] = ("class", "AP")
+    rows: list[tuple[str, ...]]
+    if isinstance(facts.metrics, CocoMetrics):
+        rows = [(name, _cell(ap, 3)) for name, ap in facts.metrics.classes.items() if ap is not None]
+    else:
+        rows = [(name, *_class_cells(row)) for name, row in facts.metrics.classes.items()]
+        thresholds = next(iter(facts.metrics.classes.values())).ap_at if facts.metrics.classes else {}
+        header += tuple(f"AP at {t} m" for t in thresholds)
+        header += tuple(key.removesuffix("_err") for key in TP_ERRORS)
     label = f" ({SYNTHETIC})" if facts.data.synthetic else ""
     return [f"## By class{label}", "", *_table(header, rows)]
 
 
 def _class_cells(row: ClassMetrics) -> list[str]:
     errors = [row.errors.get(key) for key in TP_ERRORS]
-    return [f"{v:.3f}" for v in (row.ap, *row.ap_at.values())] + ["–" if e is None else f"{e:.3f}" for e in errors]
+    return [f"{v:.3f}" for v in (row.ap, *row.ap_at.values())] + [_cell(e, 3) for e in errors]
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _shortened(facts: RunFacts) -> list[str]:
@@ -121,7 +146,7 @@ def _training(trained: Trained) -> list[str]:
         how = (
             f"{trained.iterations} iterations of {trained.iterations_per_epoch * trained.epochs} "
             f"({trained.epochs} epochs of {trained.iterations_per_epoch}) in {duration_words(trained.seconds)}, "
-            + (f"{trained.batch} clips each, " if trained.batch else "")
+            + (f"{trained.batch} {trained.items} each, " if trained.batch else "")
             + f"started from {trained.init}; total loss {_number(trained.first_loss)} at the first logged iteration, "
             f"{_number(trained.last_loss)} at the last (`train/losses.csv`, `train/tensorboard`)."
         )
@@ -141,7 +166,7 @@ def _data(data: DataReady) -> list[str]:
     rows = [
         ("data set", f"{data.dataset} {data.version}" + (f" ({SYNTHETIC})" if data.synthetic else "")),
         ("folder", f"`{data.dataroot}`"),
-        ("scenes, boxes", f"{data.scenes}, {data.boxes}"),
+        ("boxes", str(data.boxes)) if data.scenes is None else ("scenes, boxes", f"{data.scenes}, {data.boxes}"),
         (f"training split `{data.train_split}`", f"{data.train_samples} samples"),
         (f"evaluation split `{data.eval_split}`", f"{data.eval_samples} samples"),
         ("fingerprint", f"`{data.fingerprint}`"),

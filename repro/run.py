@@ -21,6 +21,7 @@ from doctor import render
 from doctor.consult import consult
 from doctor.finding import Goal
 from doctor.probes import Question
+from repro.architectures import architecture_of
 from repro.data import DataError
 from repro.evaluate.formatting import EvaluationError
 from repro.launch import TALK, LaunchError, Place, launch_command, leave_outcome, place_of, run_launched
@@ -28,7 +29,7 @@ from repro.machine import machine_facts
 from repro.models.matching import DivergedError
 from repro.ops import IMPLEMENTATION
 from repro.pipeline import Job, plan, reproduce
-from repro.recipe import RecipeError, available, load_recipe
+from repro.recipe import Recipe, RecipeError, available, load_any_recipe
 from repro.rundir import RunDir, RunDirError
 from repro.stop import Interrupted
 from repro.train.state import TrainError
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from doctor.consult import Consultation
     from repro.artifacts import Verdict
-    from repro.recipe import Recipe
+    from repro.recipe import AnyRecipe
 
 ROOT = Path(__file__).resolve().parents[1]
 DONE, OUTSIDE_TOLERANCE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -165,12 +166,27 @@ def _folder(path: Path, fabric: Fabric) -> RunDir:
     return owned[0] if owned else RunDir(path, guest=True)
 
 
-def _recipe(words: argparse.Namespace) -> Recipe:
-    recipe = load_recipe(words.recipe)
+def _recipe(words: argparse.Namespace) -> AnyRecipe:
+    recipe = load_any_recipe(words.recipe)
+    _check_data(words, recipe)
     if words.quirks == "head":
         return recipe
+    if not isinstance(recipe, Recipe):
+        raise WordsError(
+            f"--quirks {words.quirks}: quirks are BEVFormer's, and {recipe.name} is another model's recipe"
+        )
     model = recipe.model.model_copy(update={"quirks": recipe.model.quirks.released()})
     return recipe.model_copy(update={"model": model})
+
+
+def _check_data(words: argparse.Namespace, recipe: AnyRecipe) -> None:
+    """Fill in --data with the usual word of the recipe's architecture, or see that the word given is one of its own."""
+    known = architecture_of(recipe).data
+    words.data = words.data or known[0]
+    if words.data not in known:
+        raise WordsError(f"--data {words.data}: {recipe.name} reads {recipe.data.dataset}; choose {' or '.join(known)}")
+    if words.without_can_bus and not isinstance(recipe, Recipe):
+        raise WordsError(f"--without-can-bus: {recipe.name} reads single images, no CAN bus; leave the word out")
 
 
 def _check(words: argparse.Namespace) -> None:
@@ -207,12 +223,12 @@ def _device(words: argparse.Namespace) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _default_run(words: argparse.Namespace, recipe: Recipe) -> Path:
+def _default_run(words: argparse.Namespace, recipe: AnyRecipe) -> Path:
     parts = [recipe.name, words.data, *(["smoke"] if words.smoke else []), *(["eval"] if words.eval_only else [])]
     return Path("runs") / "-".join(parts)
 
 
-def _consult(recipe: Recipe, *, aloud: bool = True) -> Consultation:
+def _consult(recipe: AnyRecipe, *, aloud: bool = True) -> Consultation:
     """Let the doctor look at this machine, and say what it found (silently: the launching process said it).
 
     The data folder is left out of the question: the data stage looks at it more closely.
@@ -230,8 +246,8 @@ def _consult(recipe: Recipe, *, aloud: bool = True) -> Consultation:
     return seen
 
 
-def _job(words: argparse.Namespace, recipe: Recipe, seen: Consultation, *, processes: int) -> Job:
-    folder = "synth" if words.data == "synth" else "nuscenes"
+def _job(words: argparse.Namespace, recipe: AnyRecipe, seen: Consultation, *, processes: int) -> Job:
+    folder = recipe.data.dataset if words.data != "synth" else "synth" if isinstance(recipe, Recipe) else "synth-coco"
     return Job(
         recipe=recipe,
         data=words.data,

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
-from typing_extensions import Self
 
 from repro.atomic import write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from typing_extensions import Self
 
 SCHEMA_VERSION = 1
 T = TypeVar("T")

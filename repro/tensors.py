@@ -142,3 +142,88 @@ class Detections:
     boxes: Tensor
     scores: Tensor
     labels: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageBatch:
+    """B images of different sizes, padded right and bottom to one: what a detector of single images sees.
+
+    images          [B, 3, H, W] float32, normalised, zero where padded (Deformable DETR spec §B.1)
+    padding         [B, H, W] bool, True where there is no image
+    sizes           [B, 2] int64, rows and columns of each image as it lies in the batch
+    original_sizes  [B, 2] int64, rows and columns of each image file
+    scales          [B, 4] float32, (x, y, x, y) factors from the file to the batch (spec §B.1)
+    ids             B image ids of the data set
+    """
+
+    images: Tensor
+    padding: Tensor
+    sizes: Tensor
+    original_sizes: Tensor
+    scales: Tensor
+    ids: tuple[int, ...]
+
+    def to(self, device: str) -> ImageBatch:
+        """Return the batch with its tensors on `device`."""
+        return ImageBatch(
+            images=self.images.to(device, non_blocking=True),
+            padding=self.padding.to(device, non_blocking=True),
+            sizes=self.sizes.to(device, non_blocking=True),
+            original_sizes=self.original_sizes.to(device, non_blocking=True),
+            scales=self.scales.to(device, non_blocking=True),
+            ids=self.ids,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTruth:
+    """The annotated boxes of one image: boxes [G, 4] float32, centre x, y, width, height in 0..1; labels [G] int64."""
+
+    boxes: Tensor
+    labels: Tensor
+
+    def to(self, device: str) -> ImageTruth:
+        """Return the ground truth with its tensors on `device`."""
+        return ImageTruth(self.boxes.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposals:
+    """What the two-stage encoder proposes, for each of its T tokens (Deformable DETR spec §E.2).
+
+    class_logits  [B, T, S]: class 0 is "there is an object"
+    boxes         [B, T, 4] in 0..1, centre x, y, width, height; 1.0 where a token proposes nothing
+    chosen        [B, K] int64, the tokens whose boxes the object queries start from, best first
+    """
+
+    class_logits: Tensor
+    boxes: Tensor
+    chosen: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePrediction:
+    """What Deformable DETR returns for a batch, every decoder layer included (L here counts decoder layers).
+
+    class_logits  [L, B, K, S]
+    boxes         [L, B, K, 4] in 0..1 of the unpadded image: centre x, y, width, height
+    references    L + 1 of [B, K, 2 or 4] in 0..1: where the queries start, then where they are after each layer
+    proposals     of the encoder, None unless the model is two-stage
+    """
+
+    class_logits: Tensor
+    boxes: Tensor
+    references: tuple[Tensor, ...]
+    proposals: Proposals | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDetections:
+    """The decoded boxes of one image, best first: boxes [R, 4] as x1, y1, x2, y2 in pixels of the image file.
+
+    scores [R] in 0..1, labels [R] int64.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor

@@ -5,6 +5,7 @@ Nothing here knows a recipe or where a file comes from; names are translated by 
 
 from __future__ import annotations
 
+import argparse
 import pickle
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -77,14 +78,15 @@ class Fit:
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint by name: upstream's {"state_dict": …}, ours, or a bare state dict.
+    """Return the tensors of a checkpoint by name: {"state_dict": …} (mmcv's and ours), {"model": …}, or bare.
 
     A leading "module." (data-parallel training) is removed. Raises CheckpointError.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; name a checkpoint with --checkpoint FILE")
     try:
-        with torch.serialization.safe_globals(PLAIN_NUMPY):
+        # Deformable DETR's files keep their options
+        with torch.serialization.safe_globals([argparse.Namespace, *PLAIN_NUMPY]):
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
         first_line = str(error).strip().split("\n", 1)[0][:160]
@@ -92,7 +94,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             f"{path}: not a checkpoint that can be read safely ({type(error).__name__}: {first_line}); "
             "download it again, and expect a file of tensors only"
         ) from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    state = content.get("state_dict", content.get("model", content)) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise CheckpointError(f"{path}: holds no state dict of tensors; expected the file of a trained model")
     return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}

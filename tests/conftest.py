@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from repro.data.coco.synth import SynthOptions, write_synth_coco
 from repro.data.synth import write_synth
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,4 +26,12 @@ def synth_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a synthetic data set of two scenes with three key frames each, written once a session."""
     root = tmp_path_factory.mktemp("synth") / "data"
     write_synth(root, scenes=2, frames=3)
+    return root
+
+
+@pytest.fixture(scope="session")
+def synth_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a synthetic COCO data set of eight training and three evaluation images, written once a session."""
+    root = tmp_path_factory.mktemp("synth-coco") / "data"
+    write_synth_coco(root, SynthOptions(train=8, val=3))
     return root

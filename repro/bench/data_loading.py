@@ -1,9 +1,9 @@
 """Training clips a second of our two pipelines, in units of a plain reading of the specification on the same JPEGs.
 
-Run `python -m repro.bench.data_loading [--json]`. Each round loads the same clips with two workers three times: plain,
-strict, fast; unpacking on the (CPU) device is included. The figures to quote are the medians of the ratios, round by
-round. Also: the bytes that go to the device, and by how much the fast images differ. Nothing here says anything about
-a GPU.
+Run `python -m repro.bench.data_loading [--json]`. Each round loads the same clips three times, plain, strict and fast,
+by default with two workers of one thread each; unpacking on the (CPU) device is included. The figures to quote are the
+medians of the ratios, round by round. Also: the bytes that go to the device, and by how much the fast images differ.
+Nothing here says anything about a GPU.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from repro.bench.plain_loading import PlainLoader
 from repro.data import open_nuscenes
 from repro.data.dataset import FrameLoader, TrainClips, collate_clips
+from repro.data.loading import batches_from
 from repro.data.synth import write_synth
 from repro.recipe import Recipe, load_recipe
 
@@ -46,8 +47,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     parser.add_argument("--rounds", type=int, default=5, help="how often to time each (default: %(default)s)")
     parser.add_argument("--clips", type=int, default=6, help="clips a timing (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=0, help="loading processes, 0: this one (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="loading processes, 0: this one (default: %(default)s)")
     parser.add_argument("--dataroot", type=Path, help="nuScenes mini to read; default: a synthetic set, made for this")
+    parser.add_argument("--sizes", nargs="+", choices=BOUNDS, default=list(BOUNDS), help="(default: %(default)s)")
     words = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     with tempfile.TemporaryDirectory() as folder:
@@ -56,9 +58,16 @@ def main() -> int:
             write_synth(root, scenes=2, frames=8)
         sizes = {
             size: measure(size, root, Path(folder), rounds=words.rounds, clips=words.clips, workers=words.workers)
-            for size in BOUNDS
+            for size in words.sizes
         }
-    figures = {**sizes, "workers": words.workers, "cpus": len(os.sched_getaffinity(0)), "machine": platform.machine()}
+    asked = f"--rounds {words.rounds} --clips {words.clips} --workers {words.workers} --sizes {' '.join(words.sizes)}"
+    command = f"python -m repro.bench.data_loading {asked} --json"
+    machine = {
+        "cpus": len(os.sched_getaffinity(0)),
+        "machine": platform.machine(),
+        "load": round(os.getloadavg()[0], 1),
+    }
+    figures = {"command": command, **sizes, "workers": words.workers, **machine}
     if words.json:
         sys.stdout.write(json.dumps(figures, indent=1) + "\n")
     else:
@@ -88,6 +97,7 @@ def measure(size: str, dataroot: Path, cache: Path, *, rounds: int, clips: int, 
     took: dict[str, list[float]] = {name: [] for name in LOADERS}
     for number in range(rounds + 1):
         for name in LOADERS if number % 2 else LOADERS[::-1]:
+            print(f"{size}, round {number} of {rounds}: {name}", file=sys.stderr, flush=True)  # noqa: T201 — progress
             seconds = _seconds(samples, loaders[name], clips=clips, workers=workers, epoch=number)
             if number:  # the first round fills the caches
                 took[name].append(seconds)
@@ -103,10 +113,10 @@ def measure(size: str, dataroot: Path, cache: Path, *, rounds: int, clips: int, 
 
 
 def _seconds(samples: Subset, loader: Any, *, clips: int, workers: int, epoch: int) -> float:
-    """Return how long loading takes, from the first clip's arrival on: starting processes is not loading."""
-    order = [index % len(samples) for index in range(clips + workers)]
+    """Return how long loading takes, from the first clips' arrival on: starting processes is not loading."""
+    order = [index % len(samples) for index in range(clips + max(workers, 1))]
     dataset = _Some(TrainClips(samples, loader, seed=0, epoch=epoch), order)
-    batches = iter(DataLoader(dataset, collate_fn=collate_clips, num_workers=workers, worker_init_fn=_one_thread))
+    batches = batches_from(dataset, collate_clips, workers=workers)
     for _ in range(max(workers, 1)):
         next(batches).to("cpu")
     began = time.perf_counter()
@@ -126,12 +136,6 @@ class _Some(Dataset["Clip"]):
 
     def __getitem__(self, item: int) -> Clip:
         return self.clips[self.order[item]]
-
-
-def _one_thread(_: int) -> None:
-    import cv2  # noqa: PLC0415 — in the worker process
-
-    cv2.setNumThreads(1)
 
 
 def _bytes_and_difference(samples: Subset, loaders: dict[str, Any]) -> dict[str, Any]:

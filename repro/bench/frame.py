@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     Work = Callable[[], object]
 
 BUDGETS = {"tiny": 1.25, "base": 1.5, "step": 1.3}  # whole / backbone on two CPU cores, with the extension
+# Wall seconds of the authors' code with two threads on a quiet two-core machine that was another one than this
+# (../shared/golden/upstream_cpu_times.json); a comparison worth its name runs both side by side.
+UPSTREAM_S = {"tiny": (4.29, 5.13), "base": (84.7,), "step": (17.1, 19.4)}
 WORDS = {
     "tiny": "BEVFormer-tiny frame with history / its backbone alone",
     "base": "BEVFormer-base frame with history / its backbone alone",
@@ -57,16 +60,24 @@ def main() -> int:
     if unknown:
         parser.error(f'no case is called "{unknown[0]}"; there are {", ".join(BUDGETS)}')
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    command = (
+        f"python -m repro.bench.frame --json --cases {words.cases} --pairs {words.pairs} --threads {words.threads}"
+    )
     if len(cases) == 1:
         rows = [measure(cases[0], pairs=words.pairs, threads=words.threads)]
     else:
         rows = [_elsewhere(case, pairs=words.pairs, threads=words.threads) for case in cases]
     if words.json:
-        sys.stdout.write(json.dumps({"schema_version": 1, "cases": rows}, indent=1) + "\n")
+        sys.stdout.write(json.dumps(document_of(rows, command), indent=1) + "\n")
     else:
         for row in rows:
             sys.stdout.write("".join(f"{name:<20} {value}\n" for name, value in row.items()) + "\n")
     return 0
+
+
+def document_of(rows: list[dict[str, object]], command: str) -> dict[str, object]:
+    """Return the JSON document of the measured cases and the command that measures them again."""
+    return {"schema_version": 1, "command": command, "cases": rows}
 
 
 def measure(case: str, *, pairs: int, threads: int) -> dict[str, object]:
@@ -80,11 +91,13 @@ def measure(case: str, *, pairs: int, threads: int) -> dict[str, object]:
     whole, backbone = _step() if case == "step" else _frame(case)
     whole()  # warm-up
     backbone()
-    rows = []
+    rows, busy = [], []
     for pair in range(pairs):  # now one first, now the other
+        busy.append(os.getloadavg()[0])
         first, second = (whole, backbone) if pair % 2 else (backbone, whole)
         one, other = _seconds(first), _seconds(second)
         rows.append((one, other) if pair % 2 else (other, one))
+        sys.stderr.write(f"{case}: pair {pair + 1} of {pairs}, {rows[-1][0].wall / rows[-1][1].wall:.3f}\n")
     ratios = [a.wall / b.wall for a, b in rows]
     return {
         "case": case,
@@ -99,7 +112,10 @@ def measure(case: str, *, pairs: int, threads: int) -> dict[str, object]:
         "whole_cpu_s_median": round(statistics.median(a.cpu for a, _ in rows), 3),
         "backbone_cpu_s_median": round(statistics.median(b.cpu for _, b in rows), 3),
         "peak_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "upstream_elsewhere_s": UPSTREAM_S[case],
         "pairs": pairs,
+        "load_average": [round(load, 1) for load in busy],
+        "cores": os.cpu_count(),
         "threads": threads,
         "operator": IMPLEMENTATION,
         "torch": str(torch.__version__),

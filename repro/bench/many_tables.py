@@ -50,7 +50,7 @@ def write_many_tables(root: Path, *, samples: int, sweeps: int) -> None:
     }
     for name, rows in tables.items():
         with (folder / f"{name}.json").open("w", encoding="utf-8") as file:
-            file.write("[\n" + ",\n".join(json.dumps(row, indent=0) for row in rows) + "\n]")
+            file.write("[\n" + ",\n".join(json.dumps(row, separators=(",\n", ": ")) for row in rows) + "\n]")
 
 
 def _neighbours(n: int, samples: int, before: str, after: str) -> Row:

@@ -25,6 +25,18 @@ def rotation_of(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
+def rotations_of(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rotation matrices [N, 3, 3] of quaternions [N, 4] (w, x, y, z) of any length but zero."""
+    w, x, y, z = (quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)).T
+    columns = [
+        *(1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        *(2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        *(2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    ]
+    matrices: NDArray[np.float64] = np.stack(columns, 1).reshape(-1, 3, 3)
+    return matrices
+
+
 def quaternion_product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the Hamilton product a·b of quaternions (w, x, y, z): first turn by b, then by a."""
     aw, ax, ay, az = a

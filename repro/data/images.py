@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -17,9 +17,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from repro.recipe import Images
+    from repro.recipe.tables import Triple
 
 END_OF_IMAGE = b"\xff\xd9"
 AGAIN = "extract the archive that holds it again"
+
+
+class Colours(Protocol):
+    """How channels become numbers around zero: the [images] table of either model."""
+
+    @property
+    def mean(self) -> Triple:
+        """Taken away from each channel."""
+
+    @property
+    def std(self) -> Triple:
+        """What each channel is divided by."""
+
+    @property
+    def to_rgb(self) -> bool:
+        """Whether the channels turn from BGR to RGB first."""
 
 
 def read_jpeg(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -59,12 +76,7 @@ def jpeg_bytes(path: Path) -> NDArray[np.uint8]:
 
 def prepare_image(pixels: NDArray[np.uint8] | NDArray[np.float32], settings: Images) -> NDArray[np.float32]:
     """Return [3, H, W] float32, normalised, then resized, then padded with zeros, of BGR pixels [h, w, 3]."""
-    channels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if settings.to_rgb else pixels
-    if pixels.dtype == np.uint8:  # 256 levels looked up: the same bits in half the time (124 ms, not 273, a frame)
-        levels = np.tile(np.arange(256, dtype=np.float32)[None, :, None], (1, 1, 3))
-        image = np.asarray(cv2.LUT(channels, _normalised(levels, settings)), np.float32)
-    else:
-        image = _normalised(np.asarray(channels, np.float32), settings)
+    image = normalised(pixels, settings)
     rows, columns = settings.resized
     if (rows, columns) != image.shape[:2]:
         image = np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR), np.float32)
@@ -74,7 +86,17 @@ def prepare_image(pixels: NDArray[np.uint8] | NDArray[np.float32], settings: Ima
     return padded
 
 
-def _normalised(image: NDArray[np.float32], settings: Images) -> NDArray[np.float32]:
+def normalised(pixels: NDArray[np.uint8] | NDArray[np.float32], settings: Colours) -> NDArray[np.float32]:
+    """Return [h, w, 3] float32, (pixel − mean) / std per channel, of BGR pixels [h, w, 3]."""
+    channels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if settings.to_rgb else pixels
+    if pixels.dtype != np.uint8:
+        return _normalised(np.asarray(channels, np.float32), settings)
+    # 256 levels looked up: the same bits in half the time (124 ms, not 273, a frame)
+    levels = np.tile(np.arange(256, dtype=np.float32)[None, :, None], (1, 1, 3))
+    return np.asarray(cv2.LUT(channels, _normalised(levels, settings)), np.float32)
+
+
+def _normalised(image: NDArray[np.float32], settings: Colours) -> NDArray[np.float32]:
     """Return (image − mean) / std per channel, in OpenCV's float32 arithmetic."""
     mean = np.array(settings.mean, np.float32).astype(np.float64).reshape(1, -1)
     scale = 1 / np.array(settings.std, np.float32).astype(np.float64).reshape(1, -1)

@@ -5,8 +5,9 @@ Written once per data set and kept under its fingerprint; opening it reads a hea
 
 from __future__ import annotations
 
+import gc
 import json
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from repro.data.records import CameraRecord, DataError, FrameRecord
 from repro.data.tables import TABLES, check_tables, frame_records, open_tables, scenes_without_can_bus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -193,19 +194,29 @@ def open_nuscenes(
     if path.is_file():
         with suppress(DataError):  # a damaged cache is no reason to stop: it is written anew
             return NuScenesIndex(path)
-    tables, records = _read(dataroot, version, channels, rates, tell)
-    meta = {
-        "fingerprint": fingerprint,
-        "channels": list(channels),
-        "scenes_without_can_bus": scenes_without_can_bus(tables, dataroot),
-    }
-    try:
-        write_index(path, sorted(records, key=lambda record: record.timestamp), meta)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}); free some space or make {cache} writable"
-        ) from error
+    with _uncollected():
+        tables, records = _read(dataroot, version, channels, rates, tell)
+        missing = scenes_without_can_bus(tables, dataroot)
+        try:
+            meta = {"fingerprint": fingerprint, "channels": list(channels), "scenes_without_can_bus": missing}
+            write_index(path, sorted(records, key=lambda record: record.timestamp), meta)
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be written ({error.strerror or error}); free some space or make {cache} writable"
+            ) from error
     return NuScenesIndex(path)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from walking through a million rows that all stay."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def _read(
@@ -215,7 +226,7 @@ def _read(
     try:
         plain = PlainTables(dataroot, version)
         return plain, _records(plain, dataroot, channels, rates, tell)
-    except (DataError, OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+    except (DataError, OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, ZeroDivisionError):
         tables = open_tables(dataroot, version)
         return tables, _records(tables, dataroot, channels, rates, tell)
 

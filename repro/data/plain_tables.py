@@ -7,6 +7,7 @@ Numbers equal the devkit's to rounding (1e-9 m): tests/data/test_plain_tables.py
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Row = dict[str, Any]
+UNKNOWN = (math.nan, math.nan, math.nan)
 LONGEST_GAP_S = 1.5  # between two annotations of one object; twice that for a difference of both sides
 
 
@@ -67,7 +69,7 @@ class PlainTables:
             return np.zeros((0, 7)), np.zeros((0, 2))
         centres = np.array([row["translation"] for row in rows], float)
         turns = np.array([row["rotation"] for row in rows], float)
-        speeds = np.stack([self._velocity(row) for row in rows])
+        speeds = np.array([self._velocity(row) for row in rows], float)
         for pose in (ego, sensor):
             inverse: NDArray[np.float64] = np.array(pose["rotation"], float) * np.array([1.0, -1.0, -1.0, -1.0])
             inverse = inverse / np.linalg.norm(inverse)
@@ -80,19 +82,18 @@ class PlainTables:
         sizes = np.array([row["size"] for row in rows], float)
         return np.concatenate([centres, sizes, (-yaw - np.pi / 2)[:, None]], 1), speeds[:, :2]
 
-    def _velocity(self, row: Row) -> NDArray[np.float64]:
+    def _velocity(self, row: Row) -> tuple[float, float, float]:
         """Return metres a second between the neighbours of an annotation, NaN where they are too far apart in time."""
         before, after = row["prev"], row["next"]
         annotations = self._tables["sample_annotation"]
         if not before and not after:
-            return np.full(3, np.nan)
+            return UNKNOWN
         first, last = annotations[before] if before else row, annotations[after] if after else row
         seconds = 1e-6 * self._times[last["sample_token"]] - 1e-6 * self._times[first["sample_token"]]
         if seconds > (2 if before and after else 1) * LONGEST_GAP_S:
-            return np.full(3, np.nan)
+            return UNKNOWN
         here, there = last["translation"], first["translation"]
-        speed: NDArray[np.float64] = np.array([here[0] - there[0], here[1] - there[1], 0.0]) / seconds
-        return speed
+        return (here[0] - there[0]) / seconds, (here[1] - there[1]) / seconds, 0.0
 
 
 def _rows(folder: Path, name: str) -> list[Row]:

@@ -11,20 +11,32 @@ if TYPE_CHECKING:
 
 
 def train_order(samples: int, *, epoch: int, seed: int, batch: int, world: int, rank: int) -> list[int]:
-    """Return the indices that `rank` trains on in `epoch`: upstream's group sampler, all samples in one group.
+    """Return the indices that `rank` trains on in `epoch`: upstream's group sampler, all samples in one group."""
+    return grouped_order([0] * samples, epoch=epoch, seed=seed, batch=batch, world=world, rank=rank)
 
-    A permutation, padded from its own start to a multiple of batch · world, then whole batches permuted again;
-    each rank takes a contiguous share.
+
+def grouped_order(groups: Sequence[int], *, epoch: int, seed: int, batch: int, world: int, rank: int) -> list[int]:
+    """Return the indices that `rank` trains on in `epoch`, `groups` naming the group of each: no batch mixes groups.
+
+    Group by group a permutation, padded from its own start to a multiple of batch · world, then whole batches permuted
+    again; each rank takes a contiguous share.
     """
     generator = torch.Generator().manual_seed(epoch + seed)
-    order = torch.randperm(samples, generator=generator).tolist()
-    total = -(-samples // (batch * world)) * batch * world
-    while len(order) < total:
-        order += order[: total - len(order)]
-    groups = torch.randperm(total // batch, generator=generator).tolist()
-    shuffled = [order[group * batch + i] for group in groups for i in range(batch)]
-    share = total // world
-    return shuffled[rank * share : (rank + 1) * share]
+    order: list[int] = []
+    for group in sorted(set(groups)):
+        members = [index for index, own in enumerate(groups) if own == group]
+        shuffled = [members[i] for i in torch.randperm(len(members), generator=generator).tolist()]
+        total = -(-len(members) // (batch * world)) * batch * world
+        order += [shuffled[i % len(members)] for i in range(total)]
+    batches = torch.randperm(len(order) // batch, generator=generator).tolist()
+    mixed = [order[number * batch + i] for number in batches for i in range(batch)]
+    share = len(order) // world
+    return mixed[rank * share : (rank + 1) * share]
+
+
+def batches_per_epoch(groups: Sequence[int], *, batch: int, world: int) -> int:
+    """Return how many batches each rank gets out of `grouped_order`."""
+    return sum(-(-groups.count(group) // (batch * world)) for group in set(groups))
 
 
 def scene_order(scenes: Sequence[str], *, world: int, rank: int) -> list[int]:

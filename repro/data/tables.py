@@ -11,7 +11,7 @@ from nuscenes.nuscenes import NuScenes
 from pyquaternion import Quaternion
 
 from repro.data.can_bus import can_bus_vector
-from repro.data.geometry import rotation_of
+from repro.data.geometry import rotation_of, rotations_of
 from repro.data.plain_tables import PlainTables
 from repro.data.records import CameraRecord, DataError, FrameRecord
 
@@ -208,7 +208,7 @@ def _record(
         scene_name=scene_name,
         frame_idx=frame_idx,
         timestamp=int(sample["timestamp"]),
-        cameras=tuple(_camera(tables, sample["data"][channel], channel, sensor, ego) for channel in channels),
+        cameras=_cameras(tables, sample["data"], channels, sensor, ego),
         ego_from_lidar_translation=np.array(sensor["translation"], float),
         ego_from_lidar_rotation=np.array(sensor["rotation"], float),
         global_from_ego_translation=np.array(ego["translation"], float),
@@ -224,39 +224,47 @@ def _record(
     )
 
 
-def _camera(
+def _cameras(
     tables: NuScenes | PlainTables,
-    token: str,
-    channel: str,
+    tokens: Mapping[str, str],
+    channels: Sequence[str],
     lidar_sensor: Mapping[str, Any],
     lidar_ego: Mapping[str, Any],
-) -> CameraRecord:
-    """Chain camera → ego at the camera's time → global → ego at the LiDAR's time → LiDAR (spec §F.1)."""
-    data = tables.get("sample_data", token)
-    sensor = tables.get("calibrated_sensor", data["calibrated_sensor_token"])
-    ego = tables.get("ego_pose", data["ego_pose_token"])
-    rotation, translation = _pose(sensor)
-    for pose, inverse in ((ego, False), (lidar_ego, True), (lidar_sensor, True)):
-        r, t = _pose(pose)
-        rotation = r.T @ rotation if inverse else r @ rotation
-        translation = r.T @ (translation - t) if inverse else r @ translation + t
-    return CameraRecord(
-        channel=channel,
-        path=data["filename"],
-        timestamp=int(data["timestamp"]),
-        intrinsic=np.array(sensor["camera_intrinsic"], float),
-        lidar_from_camera_rotation=rotation,
-        lidar_from_camera_translation=translation,
-        token=token,
-        ego_from_camera_translation=np.array(sensor["translation"], float),
-        ego_from_camera_rotation=np.array(sensor["rotation"], float),
-        global_from_ego_translation=np.array(ego["translation"], float),
-        global_from_ego_rotation=np.array(ego["rotation"], float),
+) -> tuple[CameraRecord, ...]:
+    """Chain camera → ego at the camera's time → global → ego at the LiDAR's time → LiDAR (spec §F.1), all at once."""
+    rows = [tables.get("sample_data", tokens[channel]) for channel in channels]
+    sensors = [tables.get("calibrated_sensor", row["calibrated_sensor_token"]) for row in rows]
+    egos = [tables.get("ego_pose", row["ego_pose_token"]) for row in rows]
+    poses = [*sensors, *egos, lidar_ego, lidar_sensor]
+    quaternions = np.array([pose["rotation"] for pose in poses], float)
+    translations = np.array([pose["translation"] for pose in poses], float)
+    rotations, n = rotations_of(quaternions), len(rows)
+    turned = rotations[n : 2 * n] @ rotations[:n]
+    moved = (rotations[n : 2 * n] @ translations[:n, :, None])[..., 0] + translations[n : 2 * n]
+    for lidar in (2 * n, 2 * n + 1):
+        turned = rotations[lidar].T @ turned
+        moved = (moved - translations[lidar]) @ rotations[lidar]
+    intrinsics = np.array([sensor["camera_intrinsic"] for sensor in sensors], float)
+    return tuple(
+        CameraRecord(
+            channel=channel,
+            path=row["filename"],
+            timestamp=int(row["timestamp"]),
+            intrinsic=intrinsics[i],
+            lidar_from_camera_rotation=turned[i],
+            lidar_from_camera_translation=moved[i],
+            token=tokens[channel],
+            ego_from_camera_translation=translations[i],
+            ego_from_camera_rotation=quaternions[i],
+            global_from_ego_translation=translations[n + i],
+            global_from_ego_rotation=quaternions[n + i],
+        )
+        for i, (channel, row) in enumerate(zip(channels, rows, strict=True))
     )
 
 
-def _pose(row: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return rotation_of(np.array(row["rotation"], float)), np.array(row["translation"], float)
+def _rotation(row: Mapping[str, Any]) -> NDArray[np.float64]:
+    return rotation_of(np.array(row["rotation"], float))
 
 
 def _annotations(
@@ -265,7 +273,7 @@ def _annotations(
     """Return boxes [G, 7], velocities [G, 2], names, points [G, 2] of LiDAR and radar: LiDAR frame, in their order."""
     if isinstance(tables, PlainTables):
         return _plain_annotations(tables, sample, sensor, ego)
-    lidar_from_global = _pose(sensor)[0].T @ _pose(ego)[0].T
+    lidar_from_global = _rotation(sensor).T @ _rotation(ego).T
     rows, velocities, names, points = [], [], [], []
     for token in sample["anns"]:
         annotation = tables.get("sample_annotation", token)

@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from repro.data.dataset import EvalFrames, FrameLoader, collate_frames
+from repro.data.loading import batches_from
 from repro.evaluate.formatting import ResultBox, format_detections
 from repro.models.bevformer.coder import decode
 from repro.models.precision import half_precision
@@ -48,11 +48,7 @@ def predict(
     """
     known = _whole_scenes(samples, order, read_partial(partial))
     rest = list(order)[len(known) :]
-    loader = DataLoader(
-        EvalFrames(samples, rest, FrameLoader(dataroot, recipe)),
-        collate_fn=collate_frames,
-        num_workers=workers,
-    )
+    frames = batches_from(EvalFrames(samples, rest, FrameLoader(dataroot, recipe)), collate_frames, workers=workers)
     results = dict(known)
     history: torch.Tensor | None = None
     model.eval()
@@ -63,7 +59,7 @@ def predict(
     ):
         for token, boxes in known.items():
             _append(file, token, boxes)
-        for position, frame in zip(rest, loader, strict=True):
+        for position, frame in zip(rest, frames, strict=True):
             if asked_to_stop():
                 raise Interrupted(f"evaluation stopped after {len(results)} of {len(order)} frames")
             with half_precision(recipe.train.precision, device):

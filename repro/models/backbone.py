@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
-from typing_extensions import Self
 
 from repro.models.deform_conv import ModulatedDeformConv
 from repro.models.folded import conv_norm, run_block
 
 if TYPE_CHECKING:
-    from repro.recipe.schema import Backbone as BackboneSettings
+    from typing_extensions import Self
+
+    from repro.recipe.tables import Backbone as BackboneSettings
 
 BLOCKS = {18: (BasicBlock, (2, 2, 2, 2)), 50: (Bottleneck, (3, 4, 6, 3)), 101: (Bottleneck, (3, 4, 23, 3))}
 

@@ -23,6 +23,24 @@ def rounded_log(x: Tensor) -> Tensor:
     return x.double().log().to(x.dtype)
 
 
+def corners_of(boxes: Tensor) -> Tensor:
+    """Return [..., 4] x1, y1, x2, y2 of [..., 4] centre x, y, width, height."""
+    centre, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([centre - half, centre + half], -1)
+
+
+def generalised_iou(a: Tensor, b: Tensor, eps: float = 1e-6) -> Tensor:
+    """Return the generalised IoU (arXiv 1902.09630) of corner boxes [..., 4], broadcast against each other.
+
+    Union and enclosing area are at least `eps` in the boxes' unit squared (Deformable DETR spec §G).
+    """
+    area_a, area_b = ((box[..., 2:] - box[..., :2]).prod(-1) for box in (a, b))
+    inner = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
+    outer = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
+    union, hull = (area_a + area_b - inner).clamp(min=eps), outer.clamp(min=eps)
+    return inner / union - (hull - union) / hull
+
+
 def codes_from_boxes(boxes: Tensor) -> Tensor:
     """Return [..., 10] codes cx, cy, ln w, ln l, cz, ln h, sin yaw, cos yaw, vx, vy of [..., 9] boxes (spec §D)."""
     x, y, z, w, l, h, yaw, vx, vy = boxes.unbind(-1)

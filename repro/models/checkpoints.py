@@ -94,7 +94,7 @@ def _said(value: object) -> str:
 def recipes_that_fit(tensors: Mapping[str, Tensor]) -> list[str]:
     """Return the names of our recipes whose model has the traits of these tensors (under our names)."""
     traits = traits_of(tensors)
-    return [name for name in available() if traits_of_recipe(load_recipe(name)) == traits]
+    return [name for name in available(architecture="bevformer") if traits_of_recipe(load_recipe(name)) == traits]
 
 
 def why_not(tensors: Mapping[str, Tensor], recipe: Recipe) -> str:

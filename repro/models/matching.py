@@ -25,10 +25,10 @@ class DivergedError(ValueError):
 
 def focal_cost(logits: Tensor, labels: Tensor, *, alpha: float, gamma: float) -> Tensor:
     """Return [K, G]: what it costs to call each prediction (logits [K, S]) by each label [G] (spec §D)."""
-    p = logits.sigmoid()
+    p = logits[:, labels].sigmoid()
     negative = -rounded_log(1 - p + EPS) * (1 - alpha) * p.pow(gamma)
     positive = -rounded_log(p + EPS) * alpha * (1 - p).pow(gamma)
-    return positive[:, labels] - negative[:, labels]
+    return positive - negative
 
 
 def box_cost(codes: Tensor, boxes: Tensor) -> Tensor:
@@ -49,11 +49,19 @@ def match(logits: Tensor, codes: Tensor, truth: GroundTruth, settings: Matcher) 
         return nothing, nothing
     cost_class = focal_cost(logits, truth.labels, alpha=settings.alpha, gamma=settings.gamma)
     cost = settings.class_weight * cost_class + settings.box_weight * box_cost(codes, truth.boxes)
+    return assign(cost)
+
+
+@torch.no_grad()
+def assign(cost: Tensor) -> Matches:
+    """Return the matched predictions and boxes, two int64 tensors [min(K, G)], of a cost [K, G] (arXiv 2005.12872).
+
+    Raises DivergedError.
+    """
     if not torch.isfinite(cost).all():
         raise DivergedError(
             "a matching cost is not finite: predictions or boxes hold NaN or infinity "
             "(boxes need sizes above zero); look at the losses before this iteration"
         )
     predictions, boxes = linear_sum_assignment(cost.cpu().numpy())
-    device = truth.labels.device
-    return torch.as_tensor(predictions, device=device), torch.as_tensor(boxes, device=device)
+    return torch.as_tensor(predictions, device=cost.device), torch.as_tensor(boxes, device=cost.device)

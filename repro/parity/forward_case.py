@@ -44,19 +44,22 @@ NEAR_TIES = 6  # labels of the 300 best that may swap with a neighbour of the sa
 # worst element, the last ones by their 99th percentile and by how many queries leave the limit altogether.
 LAYERS = (Tolerance(absolute=1e-4), Tolerance(absolute=5e-4), Tolerance(absolute=2e-3))
 LAYERS_M = (Tolerance(absolute=1e-3), Tolerance(absolute=3e-3), Tolerance(absolute=1e-2))
-HOPELESS = 50  # limits away is no query that amplifies rounding
-UNSTABLE = 9  # of 900 queries: BEV noise of 1.5e-6 alone moves two of base's boxes in set A by 4 to 7 cm
+HOPELESS = 10  # limits away is no query that amplifies rounding; set A's worst, in base's second frame, is 3.6 away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How far a query may be off after six refining decoder layers, and the 99th percentile of all, by model size."""
+    """How far a query may be off after six refining decoder layers, and the 99th percentile of all, by model size.
+
+    `unstable` of the 900 queries may leave the limit, up to `HOPELESS` times it.
+    """
 
     logits: float
     boxes_m: float
     references: float
     states: float
     p99: float
+    unstable: int = 0
     references_p99: float = 1e-5
     scores: Tolerance = SCORES
 
@@ -67,6 +70,7 @@ LIMITS = {
         logits=5e-3, boxes_m=2e-2, references=2e-4, states=5e-3, p99=1e-3, scores=Tolerance(absolute=1e-3, p99=1e-4)
     ),
     "base": Limits(
+        unstable=5,  # set A: none without history, two with; BEV noise of 1.5e-6 alone moves two boxes by 4 to 7 cm
         logits=2e-2,
         boxes_m=4e-2,
         references=4e-4,
@@ -195,16 +199,18 @@ def _decoder(prediction: Prediction, seen: Seen, prefix: str, arrays: Arrays, li
         ("cls_scores", logits, golden["all_cls_scores"], limits.logits, limits.p99),
         ("bbox_preds", codes, golden["all_bbox_preds"], limits.boxes_m, BOXES_P99_M),
     ):
-        checks += mostly(f"{prefix}{what}", ours, theirs, limit, p99)
+        checks += mostly(f"{prefix}{what}", ours, theirs, limit, p99, unstable=limits.unstable)
     return checks
 
 
-def mostly(what: str, ours: Tensor, golden: Tensor, limit: float, p99: float) -> list[Check]:
-    """Compare [layers, K, …]: the 99th percentile of all errors, and how many of the K queries leave the limit."""
+def mostly(what: str, ours: Tensor, golden: Tensor, limit: float, p99: float, *, unstable: int) -> list[Check]:
+    """Compare [layers, K, …] by the 99th percentile of all errors; `unstable` of the K queries may leave the limit."""
+    if not unstable:
+        return [compare(what, ours, golden, Tolerance(absolute=limit, p99=p99))]
     off = ~((ours - golden).abs().amax((0, -1)) <= limit)  # NaN is off
     return [
         compare(what, ours, golden, Tolerance(absolute=HOPELESS * limit, p99=p99)),
-        count_different(f"{what}, queries off by more than {limit:g}", off, torch.zeros_like(off), allowed=UNSTABLE),
+        count_different(f"{what}, queries off by more than {limit:g}", off, torch.zeros_like(off), allowed=unstable),
     ]
 
 

@@ -13,6 +13,7 @@ from repro.models.upstream_names import our_name
 from repro.parity.weights import golden_weight
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -79,8 +80,13 @@ class GoldenSet:
         """Return the seed of the weights; every case of a set was run with the same one."""
         return str(self.facts("pipeline")["seed"])
 
-    def fill(self, model: torch.nn.Module, name: str) -> dict[str, str]:
-        """Give `model` the golden weights of upstream model `name`; return our key → upstream key."""
+    def fill(
+        self, model: torch.nn.Module, name: str, our_name: Callable[[str], str | None] = our_name
+    ) -> dict[str, str]:
+        """Give `model` the golden weights of upstream model `name`; return our key → upstream key.
+
+        `our_name` maps upstream's keys to the model's. Tensors that share their memory take the last name's weights.
+        """
         ours = model.state_dict()
         names: dict[str, str] = {}
         with torch.no_grad():

@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from repro.parity import data_cases, forward_case, module_cases, train_case, value_cases
+from repro.parity import data_cases, detr_case, forward_case, module_cases, train_case, value_cases
 from repro.parity.golden import Arrays, GoldenError, GoldenSet
 from repro.progress import progress
 
@@ -49,6 +49,7 @@ SET_CASES: dict[str, Callable[[str, GoldenSet], CaseResult]] = {
     "small_forward": forward_case.forward,
     "base_forward": forward_case.forward,
     "tiny_train": train_case.train,
+    **dict.fromkeys(detr_case.RECIPES, detr_case.deformable_detr),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -16,6 +15,7 @@ from repro.models.matching import Matches, box_cost, focal_cost, match
 from repro.parity.check import EXACT, CaseResult, Check, Tolerance, compare, count_different
 from repro.parity.forward_case import BEV, BOXES_M, LOGITS, NEAR_TIES
 from repro.parity.frames import records
+from repro.parity.gradients import grad_of, gradient_norms, train_without_dropout
 from repro.recipe import load_recipe
 from repro.tensors import Clip
 
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 # ../shared/golden/README.md, "Float noise"
 LOSS = Tolerance(relative=1e-5)
 CAN_BUS = Tolerance(relative=1e-9, of_max=1e-12)
-GRADIENT_NORM = Tolerance(absolute=3e-3)
-# Bilinear sampling has a kink at every pixel border: a location there takes the slope of either side, and rounding
-# decides which. Only the offsets' own gradients see it.
-OFFSET_GRADIENT_NORM = Tolerance(absolute=1e-2)
 TIE = Tolerance(relative=1e-6)  # of a sum of float32 costs, one a box
 STEP_LOSS = (1e-5, 1e-4, 3e-3)
 STEP_GRADIENT = (1e-3, 1e-3, 5e-3)
@@ -45,12 +41,7 @@ def train(name: str, golden: GoldenSet) -> CaseResult:
     arrays = golden.arrays(name)
     model = build_bevformer(recipe)
     upstream_of = golden.fill(model, "tiny")
-    model.train()
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        elif isinstance(module, nn.MultiheadAttention):
-            module.dropout = 0.0
+    train_without_dropout(model)
     clip = _clip(golden, recipe)
     checks = [
         compare("can_bus", torch.cat([f.can_bus for f in clip.frames]), arrays["can_bus"], CAN_BUS),
@@ -146,28 +137,13 @@ def _assignment(prediction: Prediction, clip: Clip, recipe: Recipe, arrays: Arra
 
 
 def _gradients(model: BEVFormer, upstream_of: dict[str, str], arrays: Arrays) -> list[Check]:
-    """Compare which parameters have a gradient, every gradient's norm, and the first values of some."""
+    """Compare every gradient's norm, and the first values of some."""
     ours = {upstream_of[key]: p for key, p in model.named_parameters() if p.requires_grad}
-    names = arrays["grad_param_names"].tolist()
-    same = sorted(ours) == sorted(names)
-    checks = [compare("parameters with a gradient", float(same), 1.0, EXACT)]
-    if not same:
-        return checks
-    norms = np.array([float(_grad(ours[name]).norm()) for name in names])
-    relative = norms / np.maximum(arrays["grad_l2"], 1e-12)
-    relative[arrays["grad_l2"] == 0] = 1.0 + norms[arrays["grad_l2"] == 0]
-    offsets = np.array(["sampling_offsets" in name for name in names])
-    for what, rows, limit in (
-        ("gradient norms, ours / golden", ~offsets, GRADIENT_NORM),
-        ("gradient norms of offsets, ours / golden", offsets, OFFSET_GRADIENT_NORM),
-    ):
-        checks.append(compare(what, relative[rows], np.ones(rows.sum()), limit))
-    median = float(np.median(np.abs(relative - 1)))
-    checks.append(compare("gradient norms, median error", median, 0.0, Tolerance(absolute=1e-4)))
+    checks = gradient_norms(ours, arrays, "")
     for key in arrays.names("grad64."):
         loose = "reg_branches" in key
         limit = Tolerance(of_max=1e-2) if loose else Tolerance(of_max=1e-3)
-        first = _grad(ours[key]).flatten()[:64]
+        first = grad_of(ours[key]).flatten()[:64]
         checks.append(compare(f"grad {key.rpartition('transformer.')[2]}", first, arrays[f"grad64.{key}"], limit))
     return checks
 
@@ -182,7 +158,3 @@ def _after(model: BEVFormer, before: dict[str, Tensor], upstream_of: dict[str, s
         compare("after: distance moved", moved, arrays["after_delta_l2"], Tolerance(of_max=1e-2)),
         compare("after: length", length, arrays["after_l2"], Tolerance(relative=1e-4)),
     ]
-
-
-def _grad(parameter: Tensor) -> Tensor:
-    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad

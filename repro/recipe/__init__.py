@@ -3,22 +3,36 @@
 In: a TOML file. Out: a `Recipe`. Nothing here knows torch, a data set on disk or a model class.
 """
 
+from repro.recipe.bevformer import Decoder, Encoder, Model, Quirks
+from repro.recipe.deformable_detr import (
+    CocoExpected,
+    DetrCoder,
+    DetrLosses,
+    DetrMatcher,
+    DetrModel,
+    DetrOptimizer,
+    DetrRecipe,
+    StepSchedule,
+)
 from repro.recipe.differ import differences
-from repro.recipe.load import RecipeError, available, load_recipe
+from repro.recipe.load import (
+    AnyRecipe,
+    RecipeError,
+    available,
+    load_any_recipe,
+    load_detr_recipe,
+    load_recipe,
+)
 from repro.recipe.schema import (
     Augment,
     Coder,
     Data,
-    Decoder,
-    Encoder,
     Evaluation,
     Expected,
     Images,
     Losses,
     Matcher,
-    Model,
     Optimizer,
-    Quirks,
     Recipe,
     Schedule,
     Smoke,
@@ -26,10 +40,18 @@ from repro.recipe.schema import (
 )
 
 __all__ = [
+    "AnyRecipe",
     "Augment",
+    "CocoExpected",
     "Coder",
     "Data",
     "Decoder",
+    "DetrCoder",
+    "DetrLosses",
+    "DetrMatcher",
+    "DetrModel",
+    "DetrOptimizer",
+    "DetrRecipe",
     "Encoder",
     "Evaluation",
     "Expected",
@@ -43,8 +65,11 @@ __all__ = [
     "RecipeError",
     "Schedule",
     "Smoke",
+    "StepSchedule",
     "Train",
     "available",
     "differences",
+    "load_any_recipe",
+    "load_detr_recipe",
     "load_recipe",
 ]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from repro.recipe.schema import Recipe
+    from repro.recipe.load import AnyRecipe
 
 Differences = dict[str, tuple[Any, Any]]
 
 
-def differences(one: Recipe, other: Recipe) -> Differences:
+def differences(one: AnyRecipe, other: AnyRecipe) -> Differences:
     """Return the keys that differ, as a file would spell them ("model.bev.rows"), each with both values, in file order.
 
     A table that only one of them has counts as one key, None on the other side.

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from repro.recipe.schema import Closed
+from repro.recipe.tables import Closed
 
 FOLDER = Path("data/weights")  # where weight files lie unless another folder is named
 TABLE = Path(__file__).resolve().parents[2] / "recipes" / "weights.json"

@@ -7,13 +7,14 @@ import itertools
 from typing import TYPE_CHECKING
 
 from torch.utils.tensorboard import SummaryWriter
-from typing_extensions import Self
 
 from repro.atomic import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from typing_extensions import Self
 
 LOSSES = "losses.csv"
 

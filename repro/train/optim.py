@@ -1,4 +1,4 @@
-"""The upstream optimiser and learning-rate schedule (spec §A.2, §G.2); no loop."""
+"""The upstream optimisers and learning-rate schedules (spec §A.2, §G.2; Deformable DETR spec §A); no loop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from repro.recipe import Optimizer, Schedule
+    from collections.abc import Callable
+
+    from repro.recipe import DetrOptimizer, Optimizer, Schedule, StepSchedule
 
 
 def build_optimizer(model: torch.nn.Module, settings: Optimizer) -> torch.optim.AdamW:
@@ -17,12 +19,23 @@ def build_optimizer(model: torch.nn.Module, settings: Optimizer) -> torch.optim.
     Weight decay holds for every parameter, norms, biases and embeddings included, as upstream.
     Each group carries `lr_factor`, its share of the recipe's learning rate.
     """
+    return _adamw(model, settings, lambda name: name.startswith("backbone."), settings.backbone_lr_factor)
+
+
+def build_slow_optimizer(model: torch.nn.Module, settings: DetrOptimizer) -> torch.optim.AdamW:
+    """Return AdamW as above; parameters whose name holds a word of `settings.slow` learn slower."""
+    return _adamw(model, settings, lambda name: any(word in name for word in settings.slow), settings.slow_lr_factor)
+
+
+def _adamw(
+    model: torch.nn.Module, settings: Optimizer | DetrOptimizer, is_slow: Callable[[str], bool], slow_factor: float
+) -> torch.optim.AdamW:
     trainable = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    backbone = [p for name, p in trainable if name.startswith("backbone.")]
-    rest = [p for name, p in trainable if not name.startswith("backbone.")]
+    slow = [p for name, p in trainable if is_slow(name)]
+    rest = [p for name, p in trainable if not is_slow(name)]
     groups = [
         {"params": params, "lr": settings.lr * factor, "lr_factor": factor}
-        for params, factor in ((backbone, settings.backbone_lr_factor), (rest, 1.0))
+        for params, factor in ((slow, slow_factor), (rest, 1.0))
         if params
     ]
     return torch.optim.AdamW(
@@ -42,3 +55,11 @@ def schedule_factor(schedule: Schedule, *, iteration: int, per_epoch: int) -> fl
         return cosine
     to_go = 1.0 - iteration / schedule.warmup_iterations
     return cosine * (1.0 - to_go * (1.0 - schedule.warmup_ratio))
+
+
+def step_factor(schedule: StepSchedule, *, iteration: int, per_epoch: int) -> float:
+    """Return what the learning rates are multiplied with at a global `iteration` (from 0): a step per milestone."""
+    epoch = iteration // per_epoch
+    passed = sum(epoch >= milestone for milestone in schedule.milestones)
+    factor: float = schedule.factor**passed
+    return factor

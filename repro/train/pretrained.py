@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from repro.models.backbone import Backbone
     from repro.models.bevformer.model import BEVFormer
     from repro.recipe import Recipe
-    from repro.recipe.schema import Backbone as BackboneSettings
+    from repro.recipe.tables import Backbone as BackboneSettings
 
 # upstream's "torchvision://resnet50" is the first ImageNet set (spec §A.1)
 TORCHVISION = {18: ResNet18_Weights.IMAGENET1K_V1.url, 50: ResNet50_Weights.IMAGENET1K_V1.url}

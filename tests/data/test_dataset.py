@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import Subset as Chosen
 
 from repro.data import DataError, NuScenesIndex, open_nuscenes
 from repro.data.dataset import (
@@ -21,6 +21,7 @@ from repro.data.dataset import (
     ground_truth,
 )
 from repro.data.infos import records_from_infos
+from repro.data.loading import batches_from
 from repro.recipe import Recipe, load_recipe
 from repro.recipe.schema import CAMERAS
 from tests.data.small_nuscenes import COLUMNS, ROWS, VERSION, write_small_nuscenes
@@ -153,9 +154,9 @@ def test_a_clip_is_a_function_of_seed_epoch_and_index(train: Subset, loader: Fra
 
 def test_workers_give_the_same_clips_as_the_main_process(train: Subset, loader: FrameLoader) -> None:
     clips = TrainClips(train, loader, seed=0, epoch=0)
-    order = [3, 1, 2, 0]
-    here = DataLoader(clips, batch_size=2, sampler=order, collate_fn=collate_clips)
-    there = DataLoader(clips, batch_size=2, sampler=order, collate_fn=collate_clips, num_workers=2)
+    chosen = Chosen(clips, [3, 1, 2, 0])
+    here = batches_from(chosen, collate_clips, batch=2, workers=0)
+    there = batches_from(chosen, collate_clips, batch=2, workers=2)
     for one, other in zip(here, there, strict=True):
         assert [frame.tokens for frame in one.frames] == [frame.tokens for frame in other.frames]
         for mine, theirs in zip(one.frames, other.frames, strict=True):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from repro.data import open_nuscenes
 from repro.data.plain_tables import PlainTables
 from repro.data.tables import frame_records, open_tables
 from repro.recipe.schema import CAMERAS
@@ -54,3 +56,15 @@ def test_the_real_frame_is_read_as_the_devkit_reads_it(shared_dir: Path) -> None
 
 def test_the_synthetic_street_is_read_as_the_devkit_reads_it(synth_root: Path) -> None:
     assert_the_same_records(synth_root)
+
+
+def test_two_boxes_of_one_object_at_one_time_are_left_to_the_devkit(tmp_path: Path) -> None:
+    root = write_small_nuscenes(tmp_path / "root")
+    path = root / VERSION / "sample.json"
+    rows = json.loads(path.read_text())
+    for row in rows:
+        row["timestamp"] = rows[0]["timestamp"]
+    path.write_text(json.dumps(rows))
+    with pytest.warns(RuntimeWarning, match="divide"):
+        index = open_nuscenes(root, VERSION, tmp_path, channels=CAMERAS)
+    assert len(index) == 6

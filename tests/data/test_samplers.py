@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.data.samplers import scene_order, train_order
+from repro.data.samplers import batches_per_epoch, grouped_order, scene_order, train_order
 from repro.data.samplers import test_order as eval_order
 
 SIZES = st.tuples(st.integers(1, 60), st.integers(1, 4), st.integers(1, 9))  # samples, batch, world
@@ -68,3 +68,22 @@ def test_whole_scenes_are_dealt_once_each_and_keep_their_order(scenes: list[int]
         assert all(a < b for a, b in itertools.pairwise(share) if names[a] == names[b])
     longest = max(names.count(name) for name in names)
     assert max(map(len, shares)) - min(map(len, shares)) <= longest
+
+
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=40), st.integers(1, 4), st.integers(1, 3), st.integers(0, 9))
+def test_no_batch_mixes_groups_and_ranks_miss_nothing(groups: list[int], batch: int, world: int, epoch: int) -> None:
+    parts = [grouped_order(groups, epoch=epoch, seed=0, batch=batch, world=world, rank=rank) for rank in range(world)]
+    assert {len(part) for part in parts} == {batches_per_epoch(groups, batch=batch, world=world) * batch}
+    for part in parts:
+        for start in range(0, len(part), batch):
+            assert len({groups[index] for index in part[start : start + batch]}) == 1
+    assert {index for part in parts for index in part} == set(range(len(groups)))
+
+
+def test_batches_of_both_groups_come_in_any_order() -> None:
+    groups = [0] * 40 + [1] * 40
+    orders = [grouped_order(groups, epoch=epoch, seed=0, batch=4, world=1, rank=0) for epoch in range(2)]
+    for order in orders:
+        kinds = [groups[index] for index in order[::4]]
+        assert kinds != sorted(kinds)
+    assert orders[0] != orders[1]

@@ -55,6 +55,34 @@ def test_float32_is_within_the_errors_that_are_promised(operator: str, shape: di
 
 
 @needs_extension
+@pytest.mark.parametrize("operator", ["ms_deform_attn", "ms_deform_attn_from_offsets"])
+@pytest.mark.parametrize("side", [5, 150, 200])
+def test_a_large_map_costs_no_digits(operator: str, side: int) -> None:
+    """A rounded pixel coordinate of 150 alone would cost 5e-6, and 1e-3 of the gradient where the cell changes."""
+    rng = torch.Generator().manual_seed(side)
+    where = {
+        "locations": torch.rand(1, 3000, 4, 1, 4, 2, generator=rng),
+        "weights": torch.rand(1, 3000, 4, 1, 4, generator=rng),
+    }
+    if operator == "ms_deform_attn_from_offsets":
+        where = {
+            "references": torch.rand(1, 3000, 1, 2, generator=rng),
+            "offsets": torch.randn(1, 3000, 4, 1, 4, 2, generator=rng) * 3,
+            "logits": torch.randn(1, 3000, 4, 4, generator=rng),
+        }
+    tensors = {"value": torch.randn(1, side * side, 4, 32, generator=rng), **where}
+    results = []
+    for door, dtype in ((OURS, torch.float32), (TWINS, torch.float64)):
+        given = {name: tensor.to(dtype).requires_grad_() for name, tensor in tensors.items()}
+        value, *others = given.values()
+        out = door[operator](value, ((side, side),), *others)
+        grad = torch.ones_like(out)
+        results.append([out, *torch.autograd.grad(out, list(given.values()), grad)])
+    for name, seen, truth in zip(("output", *tensors), *results, strict=True):
+        assert error(seen.detach(), truth.detach()) <= 2e-6, name
+
+
+@needs_extension
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_float32_is_no_worse_than_the_slow_twin(operator: str) -> None:
     given = made(operator, channels=32, heads=8, items=1, queries=200)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from repro.recipe import RecipeError, available, load_recipe
+from repro.recipe import RecipeError, available, load_any_recipe, load_detr_recipe, load_recipe
 from repro.recipe.load import LARGEST_RECIPE, RECIPES, parse_recipe
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def message_for(old: str, new: str) -> str:
 
 @pytest.mark.parametrize("name", available())
 def test_every_recipe_in_the_folder_loads(name: str) -> None:
-    assert load_recipe(name).name == name
+    assert load_any_recipe(name).name == name
 
 
 def test_tiny_holds_the_numbers_of_the_specification() -> None:
@@ -36,6 +37,96 @@ def test_tiny_holds_the_numbers_of_the_specification() -> None:
     assert tiny.feature_sizes == ((15, 25),)
     assert (tiny.model.encoder.layers, tiny.model.decoder.layers, tiny.data.queue_length) == (3, 6, 3)
     assert (tiny.expected.nds, tiny.expected.map) == (0.354, 0.252)
+
+
+def test_deformable_detr_holds_the_numbers_of_the_specification() -> None:
+    plain = load_detr_recipe("deformable_detr")
+    assert (plain.images.short_side, plain.images.long_side) == (800, 1333)
+    assert (plain.model.encoder.layers, plain.model.decoder.layers, plain.model.decoder.queries) == (6, 6, 300)
+    assert (plain.data.classes, plain.optimizer.clip_norm, plain.schedule.milestones) == (80, 0.1, (40,))
+    published = {
+        name: (recipe.model.refine, recipe.model.two_stage, recipe.expected.box_ap)
+        for name in ("deformable_detr", "deformable_detr_refine", "deformable_detr_twostage")
+        for recipe in [load_detr_recipe(name)]
+    }
+    assert list(published.values()) == [(False, False, 0.445), (True, False, 0.461), (True, True, 0.468)]
+
+
+@pytest.mark.parametrize("variant", ["", "_refine", "_twostage"])
+def test_the_original_repository_differs_from_mmdet_where_the_specification_says(variant: str) -> None:
+    mmdet, original = (load_detr_recipe(f"deformable_detr{variant}{end}") for end in ("", "_original"))
+    tables = {name: (getattr(mmdet, name), getattr(original, name)) for name in type(mmdet).model_fields}
+    different = {
+        f"{name}.{key}"
+        for name, (one, other) in tables.items()
+        if isinstance(one, BaseModel)
+        for key, value in one
+        if value != getattr(other, key)
+    }
+    assert different - {"expected.box_ap", "expected.source"} == {
+        "data.labels",
+        "data.smallest_side",
+        "images.resize",
+        "augment.crop",
+        "model.neck",
+        "coder.clip",
+    }
+    assert original.data.classes == 91
+
+
+def test_the_recipe_with_less_memory_trains_the_same_model() -> None:
+    plain, small = load_detr_recipe("deformable_detr"), load_detr_recipe("deformable_detr_rtx")
+    backbone = small.model.backbone.model_copy(update={"activation_checkpointing": False})
+    model = small.model.model_copy(update={"activation_checkpointing": False, "backbone": backbone})
+    assert model == plain.model
+    assert (small.optimizer, small.schedule, small.losses) == (plain.optimizer, plain.schedule, plain.losses)
+    assert small.train.precision == "bf16-mixed"
+
+
+def test_the_architecture_chooses_the_schema() -> None:
+    assert 'expected "bevformer" or "deformable_detr"; did you mean "deformable_detr"?' in message_for(
+        'architecture = "bevformer"', 'architecture = "deformable_dtr"'
+    )
+    assert '[data]: "dataset" is "nuscenes"; expected \'coco\'' in message_for(
+        'architecture = "bevformer"', 'architecture = "deformable_detr"'
+    )
+
+
+def test_a_recipe_of_the_other_model_is_answered_with_the_recipes_that_fit() -> None:
+    with pytest.raises(RecipeError, match=r"one of Deformable DETR; expected one of BEVFormer: bevformer_.+nano, bevf"):
+        load_recipe("deformable_detr")
+    with pytest.raises(RecipeError, match=r"one of BEVFormer; expected one of Deformable DETR: deformable_detr, def"):
+        load_detr_recipe("bevformer_tiny")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("two_stage = false", "two_stage = true", "two_stage = true needs refine = true"),
+        ("norm_groups = 32", "norm_groups = 48", "embed_dims (256) must be a multiple of neck.norm_groups (48)"),
+        ("out_channels = 256", "out_channels = 128", "neck.out_channels (128) must equal embed_dims (256)"),
+        ("embed_dims = 256", "embed_dims = 250", "embed_dims (250) must be a multiple of heads (8)"),
+        ("heads = 8", "heads = 3", "embed_dims (256) must be a multiple of heads (3)"),
+        ("num_outs = 4", "num_outs = 2", "neck.num_outs (2) must cover backbone.out_stages [1, 2, 3]"),
+        ("milestones = [40]", "milestone = [40]", 'unknown key "milestone"; did you mean "milestones"?'),
+        ("clip = true", "clip = 1", '[coder]: "clip" is 1; expected true or false'),
+        ("flip = 0.5", "flip = 1.5", '[augment]: "flip" is 1.5; expected less than or equal to 1'),
+    ],
+)
+def test_a_wrong_value_of_deformable_detr_is_answered_too(old: str, new: str, words: str) -> None:
+    text = (RECIPES / "deformable_detr.toml").read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(text.replace(old, new, 1).encode(), "recipes/mine.toml")
+    assert words in str(caught.value)
+
+
+def test_odd_widths_that_have_no_sine_and_cosine_are_refused() -> None:
+    text = (RECIPES / "deformable_detr.toml").read_text(encoding="utf-8")
+    for old, new in (("embed_dims = 256", "embed_dims = 6"), ("heads = 8", "heads = 3")):
+        text = text.replace(old, new)
+    with pytest.raises(RecipeError, match=r"embed_dims \(6\) must be a multiple of 4"):
+        parse_recipe(text.encode(), "mine.toml")
 
 
 def test_released_quirks_change_the_two_flags_of_the_published_checkpoints() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from repro.recipe import Recipe
-    from repro.recipe.schema import Backbone as BackboneSettings
+    from repro.recipe.tables import Backbone as BackboneSettings
 
 
 def settings(**changes: object) -> BackboneSettings:

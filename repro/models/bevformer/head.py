@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from repro.models.boxes import CODE_SIZE, inverse_sigmoid
+from repro.models.branches import box_branch, start_at_prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-PRIOR = 0.01  # probability of an object before any training, for the focal loss
 
 
 def classification_branch(channels: int, classes: int) -> nn.Sequential:
     """Return [lin, LN, ReLU]×2, lin → classes."""
     hidden = [layer for _ in range(2) for layer in (nn.Linear(channels, channels), nn.LayerNorm(channels), nn.ReLU())]
-    last = nn.Linear(channels, classes)
-    nn.init.constant_(last.bias, -math.log((1 - PRIOR) / PRIOR))
-    return nn.Sequential(*hidden, last)
+    return nn.Sequential(*hidden, start_at_prior(nn.Linear(channels, classes)))
 
 
 def regression_branch(channels: int) -> nn.Sequential:
     """Return [lin, ReLU]×2, lin → 10 codes."""
-    hidden = [layer for _ in range(2) for layer in (nn.Linear(channels, channels), nn.ReLU())]
-    return nn.Sequential(*hidden, nn.Linear(channels, CODE_SIZE))
+    return box_branch(channels, CODE_SIZE)
 
 
 class Head(nn.Module):

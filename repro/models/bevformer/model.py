@@ -16,6 +16,7 @@ from repro.models.bevformer.encoder import BevView, EncoderLayer
 from repro.models.bevformer.geometry import bev_references, ego_shift, pillar_references, project_pillars, turn_history
 from repro.models.bevformer.head import Head, place_codes
 from repro.models.bevformer.temporal import interleave
+from repro.models.branches import xavier_matrices
 from repro.models.fpn import FPN
 from repro.tensors import CAN_BUS_SLOTS, Frame, Prediction
 
@@ -138,11 +139,7 @@ class BEVFormer(nn.Module):
 
     def _init_weights(self) -> None:
         """Start as upstream starts (spec §B.11): Xavier wherever the parts have not set their own."""
-        for name, parameter in self.named_parameters():
-            part = name.split(".", 1)[0]
-            xavier = part in {"encoder", "decoder", "can_bus_mlp", "reference_points"} and parameter.ndim > 1
-            if xavier and "sampling_offsets" not in name and "attention_weights" not in name:
-                nn.init.xavier_uniform_(parameter)
+        xavier_matrices(self.can_bus_mlp, self.encoder, self.reference_points, self.decoder)
         nn.init.zeros_(self.reference_points.bias)
         nn.init.normal_(self.level_embeddings)
         nn.init.normal_(self.camera_embeddings)  # the nn.Embeddings start as N(0, 1) by themselves (quirk 15)

@@ -67,7 +67,8 @@ class Scratch {
     tokens_.resize(4 * step + 16);
     T* next = align(memory_.data());
     const auto take = [&next, step](int64_t arrays) { return std::exchange(next, next + arrays * step); };
-    work.base_x = take(1), work.base_y = take(1), work.scale_x = take(1), work.scale_y = take(1);
+    work.base_x = take(1), work.base_y = take(1), work.rest_x = take(1), work.rest_y = take(1);
+    work.scale_x = take(1), work.scale_y = take(1);
     work.weight = take(1), work.dx = take(1), work.dy = take(1);
     for (T*& corner : work.corner) corner = take(1);
     work.dot = take(4), work.grad_weight = take(1), work.gx = take(1), work.gy = take(1);
@@ -131,6 +132,8 @@ Inputs inputs(const Sizes& sizes, const Tensor& value, const Tensor& references,
 template <typename T>
 Call<T> call_of(const Inputs& in, const Tables& tables) {
   const Sizes& s = in.sizes;
+  TORCH_CHECK_VALUE(s.S * s.M * s.E < int64_t(1) << 30, "value has ", s.S * s.M * s.E,
+                    " numbers an item; expected fewer than 2^30 on the CPU");
   Call<T> c{};
   c.N = s.N, c.B = s.B, c.Q = s.Q, c.S = s.S, c.M = s.M, c.E = s.E, c.K = s.L * s.P, c.P = s.P, c.R = s.R;
   c.anchors = s.D ? s.D : s.L;

@@ -6,10 +6,10 @@
 
 namespace bevready {
 
-// All three entries are one: sample k of a query and head lies at pixel pairs[k] * scale[k] + base[k], where
-//   locations    scale = level size,                  base = -0.5
-//   points       scale = 1,                           base = reference * level size - 0.5
-//   boxes        scale = extent / (2P) * level size,  base = centre * level size - 0.5
+// All three entries are one: sample k of a query and head lies at pixel pairs[k] * scale[k] + base[k] - 1/2, where
+//   locations    scale = level size,                  base = 0
+//   points       scale = 1,                           base = reference * level size
+//   boxes        scale = extent / (2P) * level size,  base = centre * level size
 // K = L * P samples a head; n = M * K samples a query.
 template <typename T>
 struct Call {
@@ -37,15 +37,16 @@ struct Call {
 // One thread's own memory for one query: n samples each.
 template <typename T>
 struct Work {
-  T *base_x, *base_y, *scale_x, *scale_y;
+  T *base_x, *base_y, *rest_x, *rest_y;  // base + rest is exact
+  T *scale_x, *scale_y;
   T *weight, *dx, *dy;
   T* corner[4];  // weights of the corners: top left, top right, bottom left, bottom right
   T *dot, *grad_weight, *gx, *gy;
   T* row;          // [M, E]
-  int32_t* at[4];  // tokens of the corners; -1 outside the map
+  int32_t* at[4];  // first numbers of the corners in the map; negative outside
 };
 
-constexpr int64_t kWorkArrays = 18;  // of n numbers: bases and scales 4, weight, dx, dy, corners 4, dot 4, gradients 3
+constexpr int64_t kWorkArrays = 20;  // of n numbers: bases, rests, scales 6, weight, dx, dy, corners 4, dot 4, gradients 3
 
 template <typename T>
 struct Kernels {

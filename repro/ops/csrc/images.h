@@ -4,7 +4,8 @@
 //   offset 16  ImageEntry[count]
 //   then       the images, each at ImageEntry::offset bytes from the start of the blob, 16-byte aligned
 //
-// All numbers are little endian. The blob is written by the builder, taken in by images.S, read by cuda_host.cpp.
+// All numbers are little endian. The blob is written and embedded by the builder (doctor/build), by images.S in
+// the emulator's tests, and read by cuda_host.cpp.
 #pragma once
 
 #include <cstdint>

@@ -76,9 +76,20 @@ __device__ inline C attention_of(const Problem& p, const Softmax<C>& s, long lon
   return p.mode == MODE_LOCATIONS ? given : exp_of(given - s.most) * s.scale;
 }
 
+// A pixel coordinate: rounded, and what the rounding took away. At 150 pixels float32 is off by up to 8e-6; only the
+// cell is taken from the rounded coordinate, the place inside the cell from both.
+template <class C> struct Pixel { C rounded, rest; };
+
+// a * size + shift - 1/2
+template <class C>
+__device__ inline Pixel<C> pixel_of(C a, C size, C shift) {
+  const C base = a * size, moved = shift - C(0.5), rounded = base + moved;
+  return {rounded, fused(a, size, -base) + ((base - rounded) + moved)};
+}
+
 // A place in pixels, and how it moves with what it was made of.
 template <class C> struct Aim {
-  C x, y;
+  Pixel<C> x, y;
   C by_x, by_y;   // d pixel / d location or offset
   C box_x, box_y; // d pixel / d (box width, height)
 };
@@ -88,19 +99,19 @@ template <class T>
 __device__ inline Aim<Compute<T>> aim_of(const Problem& p, const Unit& u, const Level& at, int n, int l, int k,
                                          long long i) {
   using C = Compute<T>;
-  const C half = 0.5f, width = at.width, height = at.height;
+  const C width = at.width, height = at.height, none = 0;
   const C x = load_input<T>(p.where, 2 * i, p.where_narrow), y = load_input<T>(p.where, 2 * i + 1, p.where_narrow);
-  if (p.mode == MODE_LOCATIONS) return {x * width - half, y * height - half, width, height, C(0), C(0)};
+  if (p.mode == MODE_LOCATIONS) return {pixel_of(x, width, none), pixel_of(y, height, none), width, height, none, none};
   const C* from = static_cast<const C*>(p.references);
   if (p.mode == MODE_SPATIAL)
     from += (((n * p.items + u.item) * p.queries + u.query) * p.anchors + k % p.anchors) * 2;
   else
     from += ((u.item * p.queries + u.query) * p.levels + l) * p.reference_width;
   if (p.mode == MODE_SPATIAL || p.reference_width == 2) // (reference + offset / size) * size - 1/2, rounded less often
-    return {from[0] * width + (x - half), from[1] * height + (y - half), C(1), C(1), C(0), C(0)};
-  const C share = half / p.points; // box: centre + offset / P * (w, h) / 2
-  return {(from[0] + x * from[2] * share) * width - half,
-          (from[1] + y * from[3] * share) * height - half,
+    return {pixel_of(from[0], width, x), pixel_of(from[1], height, y), C(1), C(1), none, none};
+  const C share = C(0.5) / p.points; // box: centre + offset / P * (w, h) / 2
+  return {pixel_of(from[0], width, x * from[2] * share * width),
+          pixel_of(from[1], height, y * from[3] * share * height),
           from[2] * share * width,
           from[3] * share * height,
           x * share * width,
@@ -122,8 +133,14 @@ __device__ inline Point<C> no_point(const Level& at) { return {at.first * 4, 0, 
 
 // A NaN place makes the point's weights NaN, so that it is seen in the output; an infinite one lies outside.
 template <class C>
-__device__ inline Point<C> point_at(const Level& at, C x, C y, C attention) {
-  const C floor_x = floor_of(x), floor_y = floor_of(y);
+__device__ inline Point<C> point_at(const Level& at, const Pixel<C>& pixel_x, const Pixel<C>& pixel_y, C attention) {
+  const C x = pixel_x.rounded, y = pixel_y.rounded;
+  C floor_x = floor_of(x), floor_y = floor_of(y);
+  C in_x = (x - floor_x) + pixel_x.rest, in_y = (y - floor_y) + pixel_y.rest; // rounding may have changed the cell
+  const C right = in_x < C(0) ? C(-1) : (in_x >= C(1) ? C(1) : C(0));
+  const C down = in_y < C(0) ? C(-1) : (in_y >= C(1) ? C(1) : C(0));
+  floor_x += right, in_x -= right;
+  floor_y += down, in_y -= down;
   const C w = at.width, h = at.height;
   const int left = static_cast<int>(floor_x > C(-2) ? (floor_x < w ? floor_x : w) : C(-2));
   const int top = static_cast<int>(floor_y > C(-2) ? (floor_y < h ? floor_y : h) : C(-2));
@@ -138,8 +155,8 @@ __device__ inline Point<C> point_at(const Level& at, C x, C y, C attention) {
   const bool is_nan = x != x || y != y;
   if (is_nan) point.inside = 15;
   if (point.inside == 0) return point;
-  point.dx = is_nan ? x + y : x - floor_x;
-  point.dy = is_nan ? x + y : y - floor_y;
+  point.dx = is_nan ? x + y : in_x;
+  point.dy = is_nan ? x + y : in_y;
   const C top_part = attention * (C(1) - point.dy), bottom_part = attention * point.dy;
   if (point.inside & 1) point.corner[0] = top_part * (C(1) - point.dx);
   if (point.inside & 2) point.corner[1] = top_part * point.dx;
