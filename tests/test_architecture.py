@@ -20,6 +20,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.pipeline": 5,
     "repro.architectures": 5,  # the table that the pipeline reads
     "repro.parity": 5,  # replays whole stages against golden outputs
+    "repro.upstream": 5,  # runs the authors' model beside ours
     "repro.bench": 5,  # times whole stages
     "repro.train": 4,
     "repro.evaluate": 4,
@@ -47,6 +48,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
 }
 # Neighbours that may nevertheless meet: the run folder writes through the atomic files, the typed job runs the story.
 ALLOWED_NEIGHBOURS = {("repro.rundir", "repro.atomic"), ("repro.run", "repro.pipeline")}
+ALLOWED_NEIGHBOURS |= {("repro.upstream", "repro.parity")}  # fills and judges both models as the golden sets are
 ALLOWED_NEIGHBOURS |= {(room, "repro.architectures") for room in ("repro.run", "repro.pipeline", "repro.bench")}
 THIRD_PARTY_OF_THE_DOCTOR = {"pynvml", "packaging", "rich"}  # used where importable, never needed
 
