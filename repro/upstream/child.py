@@ -32,7 +32,8 @@ def main() -> None:
     with np.load(request["frames"], allow_pickle=False) as stored:
         frames = {name: stored[name] for name in stored.files}
     np.savez(request["outputs"], **run(model, torch, frames, request))
-    versions = {name: module.__version__ for name, module in sorted(sys.modules.items()) if name in request["packages"]}
+    loaded = [name for name in request["packages"] if name in sys.modules]
+    versions = {name: str(getattr(sys.modules[name], "__version__", "?")) for name in loaded}
     answer = {
         "versions": dict(versions, python=platform.python_version()),
         "missing": list(fit.missing_keys),

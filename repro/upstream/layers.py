@@ -129,5 +129,6 @@ def _check(layer: Layer, ours: Mapping[str, Tensor], theirs: Mapping[str, NDArra
         return Check(what=f"{layer.what}: {who}", worst_abs=0.0, worst_rel=0.0, tolerance="there", ok=False)
     tolerance = layer.tolerance
     if layer.decoder is not None and b.size:
-        tolerance = Tolerance(of_max=tolerance.of_max, p99=P99 * GROWTH**layer.decoder * float(abs(b).max()))
+        p99 = P99 * GROWTH**layer.decoder * float(abs(b).max())
+        tolerance = Tolerance(of_max=tolerance.of_max, p99=float(f"{p99:.1e}"))
     return compare(layer.what, a.detach().squeeze(), b.squeeze(), tolerance)
