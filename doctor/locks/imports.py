@@ -24,7 +24,7 @@ def broken_imports(prefix: Path, modules: Sequence[str]) -> list[Difference]:
         command, input=json.dumps(list(modules)), capture_output=True, text=True, errors="replace", check=False
     )
     told = dict(json.loads(line) for line in done.stdout.splitlines())
-    fix = f"see why: {command[0]} -c 'import {{}}'; then {command[0]} -m pip check"
+    fix = f"see why: {command[0]} -c 'import {{}}'"
     return [
         Difference("import", name, f"cannot be imported ({why})", "this stack is for it", fix.format(name))
         for name in modules
