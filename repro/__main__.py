@@ -117,7 +117,21 @@ def _parser() -> argparse.ArgumentParser:
     parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
     parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     parity.set_defaults(command=_parity)
+    _add_upstream(commands.add_parser("compare-upstream", help="run the authors' model and ours on the same weights"))
     return parser
+
+
+def _add_upstream(upstream: argparse.ArgumentParser) -> None:
+    upstream.add_argument("--checkout", type=Path, required=True, metavar="DIR", help="the authors' repository")
+    upstream.add_argument("--python", type=Path, metavar="PATH", help="their environment's (default: .venv-upstream)")
+    upstream.add_argument("--recipe", default="bevformer_tiny", metavar="NAME", help="(default: %(default)s)")
+    upstream.add_argument("--config", default="", metavar="PATH", help="their configuration, if named otherwise")
+    upstream.add_argument("--checkpoint", type=Path, metavar="FILE", help="these weights (default: made-up ones)")
+    upstream.add_argument("--seed", default="A", help="of the made-up weights (default: %(default)s)")
+    upstream.add_argument("--dataroot", type=Path, metavar="DIR", help="nuScenes (default: synthetic frames)")
+    upstream.add_argument("--quirks", choices=("head", "released"), default="head", help="whose quirks (spec §I)")
+    upstream.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    upstream.set_defaults(command=_compare_upstream)
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
@@ -277,6 +291,12 @@ def _predict(words: argparse.Namespace) -> int:
     from repro.single.menu import predict  # noqa: PLC0415 — as above
 
     return predict(words)
+
+
+def _compare_upstream(words: argparse.Namespace) -> int:
+    from repro.upstream.compare import main as compare  # noqa: PLC0415 — as above
+
+    return compare(words)
 
 
 def _run(words: argparse.Namespace) -> int:

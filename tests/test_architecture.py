@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.pipeline": 5,
     "repro.architectures": 5,  # the table that the pipeline reads
     "repro.parity": 5,  # replays whole stages against golden outputs
+    "repro.upstream": 5,  # runs the authors' model beside ours
     "repro.bench": 5,  # times whole stages
     "repro.record.check": 5,  # judges and evaluates anew
     "repro.record.menu": 5,  # check, diff and crate as typed
@@ -54,6 +55,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
 }
 # Neighbours that may nevertheless meet: the run folder writes through the atomic files, the typed job runs the story.
 ALLOWED_NEIGHBOURS = {("repro.rundir", "repro.atomic"), ("repro.run", "repro.pipeline")}
+ALLOWED_NEIGHBOURS |= {("repro.upstream", "repro.parity")}  # fills and judges both models as the golden sets are
 ALLOWED_NEIGHBOURS |= {(room, "repro.architectures") for room in ("repro.run", "repro.pipeline", "repro.bench")}
 ALLOWED_NEIGHBOURS |= {("repro.record.check", room) for room in ("repro.architectures", "repro.pipeline")}
 ALLOWED_NEIGHBOURS |= {(room, "repro.record.check") for room in ("repro.record.menu", "repro.bench")}

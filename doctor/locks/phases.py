@@ -59,9 +59,11 @@ def install(folder: Path, prefix: Path, python: str, tell: Callable[[str], None]
 
 
 def fingerprint(folder: Path) -> str:
-    """Return "STACK DIGEST", which names the lock, the build settings and the guard."""
-    files = (folder / "requirements.lock", folder / "stack.json", Path(__file__).with_name("guard.py"))
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+    """Return "STACK DIGEST", which names the lock, the guard and what stack.json says about building."""
+    told = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
+    building = json.dumps([told.get("tools"), told.get("from_source")], sort_keys=True).encode()
+    files = (folder / "requirements.lock", Path(__file__).with_name("guard.py"))
+    digest = hashlib.sha256(b"\0".join([*(path.read_bytes() for path in files), building])).hexdigest()
     return f"{folder.name} {digest[:16]}"
 
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doctor.locks.imports import broken_imports
 from doctor.locks.judge import Difference, Installed, judge
 from doctor.locks.look import look, note
 from doctor.locks.menu import main
@@ -170,6 +171,39 @@ class TestWords:
     def test_without_record_nobody_knows(self) -> None:
         found: list[Difference] = judge([Pin("six", "1", (HASH,))], [Installed("six", "1", "", recorded=False)])
         assert "has no RECORD" in str(found[0])
+
+    def test_a_module_that_breaks_as_it_is_imported_is_named_and_the_others_are_tried(
+        self, place: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        modules = ["pear", "cherry", "os", "apple"]
+        (place / "env" / "mine" / "stack.json").write_text(json.dumps({"imports": modules}), encoding="utf-8")
+        assert verify(place, capsys) == (2, [("import", "cherry")])
+        assert verify(place, capsys, "--diff") == (0, [])
+
+
+def interpreter(folder: Path, words: str) -> Path:
+    """Write a program in the place of an environment's Python; return the environment."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").write_text(f"#!/bin/sh\n{words}\n", encoding="utf-8")
+    (folder / "bin" / "python").chmod(0o755)
+    return folder
+
+
+class TestImports:
+    def test_a_module_that_ends_the_interpreter_is_named_and_so_are_those_after_it(self, tmp_path: Path) -> None:
+        prefix = interpreter(tmp_path, """cat >/dev/null; echo '["torch", ""]'; exit 139""")
+        found = broken_imports(prefix, ["torch", "mmcv.ops", "mmdet"])
+        assert [(row.kind, row.package) for row in found] == [("import", "mmcv.ops"), ("import", "mmdet")]
+        assert "exit code 139" in str(found[0])
+
+    def test_what_a_module_prints_is_no_answer(self, tmp_path: Path) -> None:
+        prefix = interpreter(tmp_path, f"cd {tmp_path} && PYTHONPATH=. exec {sys.executable} $2")
+        (tmp_path / "loud.py").write_text("print('hello')", encoding="utf-8")
+        (tmp_path / "leaves.py").write_text("raise SystemExit('no CUDA')", encoding="utf-8")
+        found = broken_imports(prefix, ["loud", "leaves", "json"])
+        assert [str(row) for row in found] == [
+            "import    leaves: cannot be imported (SystemExit: no CUDA); this stack is for it"
+        ]
 
 
 class TestLocks:
