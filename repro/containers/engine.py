@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import docker.errors
-
 import docker
+import docker.errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,6 +17,7 @@ from doctor.consult import consult
 from doctor.facts import Docker, GpuContainers, KernelModule
 from doctor.finding import Goal
 from doctor.rules import container as container_rules
+from doctor.rules import images as image_rules
 from repro.containers.building import BuildError, Order, build
 from repro.containers.context import ContextError, sources_digest
 from repro.containers.engine import EngineError, connect
@@ -244,7 +245,7 @@ def _image_problems(engine: Engine, stack: str, seen: Consultation) -> tuple[str
 
 def _seen() -> Consultation:
     """Let the doctor look at this host's engines; what is installed here is not what will run."""
-    return consult(goal=Goal("docker"), rules=container_rules.RULES)
+    return consult(goal=Goal("docker"), rules=(*container_rules.RULES, *image_rules.RULES))
 
 
 def _gpus(asked: str, engine: Engine, seen: Consultation) -> str:

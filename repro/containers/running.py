@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import docker
 import docker.errors
 from docker.types import DeviceRequest
 from docker.types import Mount as Bind
 from docker.utils.socket import frames_iter
 
-import docker
 from repro.containers.engine import Engine, EngineError
 from repro.containers.labels import OWNER, ROLE, tag_of
 
