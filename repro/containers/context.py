@@ -45,12 +45,12 @@ def sources_digest(root: Path = ROOT) -> str:
 
 def pack(certificates: Sequence[Path] = (), root: Path = ROOT) -> IO[bytes]:
     """Return the context as a tar that is the same for the same files: no owners, no times. Raises ContextError."""
+    trusted = b"".join(_certificate(path) for path in certificates)
     packed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 — the caller reads and closes it
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in files_of(root):
             runs = bool(path.stat().st_mode & 0o100)
             _add(archive, path.relative_to(root).as_posix(), path.read_bytes(), 0o755 if runs else 0o644)
-        trusted = b"".join(_certificate(path) for path in certificates)
         if trusted:
             _add(archive, CERTIFICATE, trusted, 0o644)
     packed.seek(0)
