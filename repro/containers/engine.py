@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ def connect(env: Mapping[str, str] = os.environ) -> Engine:
     """Return the engine that the environment names, or else the first whose socket is here. Raises EngineError."""
     address = find_address(env)
     try:
+        _knock(address)
         client = docker.DockerClient(base_url=address, timeout=ANSWER_TIMEOUT_S)
         told, info = client.version(), client.info()
     except (docker.errors.DockerException, OSError, ValueError) as why:
@@ -100,9 +102,27 @@ def _is_socket(place: Path) -> bool:
         return False
 
 
+def _knock(address: str) -> None:
+    """Open and close a connection to a socket of this machine, so that an engine that is not there is told at once."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.settimeout(ANSWER_TIMEOUT_S)
+            asked.connect(address.removeprefix("unix://"))
+
+
+def _is_missing(place: Path) -> bool:
+    try:
+        place.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def _opened(address: str) -> str:
     path = Path(address.removeprefix("unix://"))
-    if address.startswith("unix://") and not path.exists():
+    if address.startswith("unix://") and _is_missing(path):
         raise EngineError(f"{address}: nothing is there; start the engine (sudo systemctl start docker); {ASK_DOCTOR}")
     if address.startswith("unix://") and not os.access(path, os.R_OK | os.W_OK):
         words = "sudo usermod -aG docker $USER && newgrp docker"
