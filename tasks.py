@@ -11,6 +11,8 @@ from invoke.context import Context  # noqa: TC002 — invoke reads the annotatio
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from repro.containers.tasks import DOCKER_TASKS
+
 ROOT = Path(__file__).resolve().parent
 SOURCES = "docs doctor repro tests tasks.py"
 
@@ -170,6 +172,7 @@ def env_task(
         "gpus": "as this many processes, one a GPU, through torchrun (srun in a SLURM job with --nodes)",
         "processes": "the same on the CPU, for trying: with --device cpu",
         "nodes": "on this many machines, with that many processes each",
+        "container": "the same in the container of this stack; the run folder lies here and is yours",
         "force": "go on although the doctor found problems",
         "json": "print the verdict as one JSON document and nothing else",
     },
@@ -192,6 +195,7 @@ def repro_task(
     gpus: int = 0,
     processes: int = 0,
     nodes: int = 1,
+    container: str = "",
     force: bool = False,
     json: bool = False,
 ) -> None:
@@ -206,7 +210,7 @@ def repro_task(
                     {"--recipe": recipe, "--data": data, "--dataroot": dataroot, "--run": run, "--stage": stage},
                     {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
                     {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
-                    {"--without-can-bus": without_can_bus, "--infos": infos},
+                    {"--without-can-bus": without_can_bus, "--infos": infos, "--container": container},
                     {"--gpus": str(gpus or ""), "--processes": str(processes or "")},
                     {"--nodes": str(nodes) if nodes != 1 else ""},
                 ),
@@ -473,6 +477,7 @@ namespace = Collection(
     build_ext_task,
     env_task,
     repro_task,
+    *DOCKER_TASKS,
     recipes_task,
     synth_task,
     weights_task,

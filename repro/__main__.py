@@ -155,6 +155,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--gpus", type=int, metavar="N", help="as N processes, one a GPU, through torchrun or srun")
     run.add_argument("--processes", type=int, metavar="N", help="the same on the CPU, for trying: --device cpu")
     run.add_argument("--nodes", type=int, default=1, metavar="M", help="on M machines with N each (SLURM job: srun)")
+    run.add_argument("--container", metavar="STACK", help="the same in the container of this stack (docker, podman)")
     run.add_argument("--force", action="store_true", help="go on although the doctor found problems")
     run.add_argument("--json", action="store_true", help="print the verdict as one JSON document and nothing else")
     run.set_defaults(command=_run)
@@ -300,7 +301,11 @@ def _compare_upstream(words: argparse.Namespace) -> int:
 
 
 def _run(words: argparse.Namespace) -> int:
-    """Run the main job: the doctor looks first, then the pipeline tells its story."""
+    """Run the main job, here or in a container: the doctor looks first, then the pipeline tells its story."""
+    if words.container:
+        from repro.containers.menu import run_recipe  # noqa: PLC0415 — as above
+
+        return run_recipe(words)
     from repro.run import run  # noqa: PLC0415 — as above
 
     return run(words)
