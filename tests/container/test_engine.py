@@ -6,6 +6,7 @@ import os
 import socket
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,11 @@ class TestChoosingGpus:
 
 class TestBuildWords:
     def test_the_image_is_the_one_that_was_named_last(self, tmp_path: Path) -> None:
-        answers = [{"stream": "Step 1/2 : FROM x\n"}, {"aux": {"ID": "sha256:1"}}, {"stream": "Step 2/2 : USER y\n"}]
+        answers: list[dict[str, Any]] = [
+            {"stream": "Step 1/2 : FROM x\n"},
+            {"aux": {"ID": "sha256:1"}},
+            {"stream": "Step 2/2 : USER y\n"},
+        ]
         assert follow([*answers, {"aux": {"ID": "sha256:2"}}], label="x", log=tmp_path / "log") == "sha256:2"
         assert (tmp_path / "log").read_text(encoding="utf-8") == "Step 1/2 : FROM x\nStep 2/2 : USER y\n"
 
