@@ -313,6 +313,18 @@ def check_task(_: Context, run: str, dataroot: str = "", json: bool = False) -> 
     _leave(main(["check", run, *_words({"--dataroot": dataroot, "--json": json})]))
 
 
+@task(
+    name="diff",
+    positional=["one", "other"],
+    help={"one": "a run folder", "other": "another", "json": "print one JSON document and nothing else"},
+)
+def diff_task(_: Context, one: str, other: str, json: bool = False) -> None:
+    """Say what differs between two runs, the likeliest to have moved the metric first."""
+    from repro.__main__ import main
+
+    _leave(main(["diff", one, other, *_words({"--json": json})]))
+
+
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
 def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
@@ -371,6 +383,7 @@ namespace = Collection(
     weights_task,
     infos_task,
     check_task,
+    diff_task,
     parity_task,
     lint_task,
     test_task,

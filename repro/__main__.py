@@ -103,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--dataroot", type=Path, help="where the data set lies here, to have the results judged again")
     check.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     check.set_defaults(command=_check)
+    diff = commands.add_parser("diff", help="two runs: what differs, the likeliest to have moved the metric first")
+    diff.add_argument("one", type=Path, help="a run folder, or a record in it")
+    diff.add_argument("other", type=Path, help="another")
+    diff.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    diff.set_defaults(command=_diff)
     parity = commands.add_parser("parity", help="compare our maths with outputs of the authors' code")
     parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
     parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
@@ -208,6 +213,12 @@ def _check(words: argparse.Namespace) -> int:
     from repro.record.menu import check  # noqa: PLC0415 — as above
 
     return check(words.run, dataroot=words.dataroot, as_json=words.json)
+
+
+def _diff(words: argparse.Namespace) -> int:
+    from repro.record.menu import diff  # noqa: PLC0415 — as above
+
+    return diff(words.one, words.other, as_json=words.json)
 
 
 def _parity(words: argparse.Namespace) -> int:
