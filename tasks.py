@@ -321,6 +321,18 @@ def check_task(_: Context, run: str, dataroot: str = "", json: bool = False) -> 
 
 
 @task(
+    name="diff",
+    positional=["one", "other"],
+    help={"one": "a run folder", "other": "another", "json": "print one JSON document and nothing else"},
+)
+def diff_task(_: Context, one: str, other: str, json: bool = False) -> None:
+    """Say what differs between two runs, the likeliest to have moved the metric first."""
+    from repro.__main__ import main
+
+    _leave(main(["diff", one, other, *_words({"--json": json})]))
+
+
+@task(
     name="draw",
     positional=[],
     help={
@@ -485,6 +497,7 @@ namespace = Collection(
     check_task,
     draw_task,
     predict_task,
+    diff_task,
     parity_task,
     compare_upstream_task,
     lint_task,

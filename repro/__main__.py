@@ -113,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
     _add_draw(commands.add_parser("draw", help="draw key frames, attention or images of an evaluated run"))
     _add_predict(commands.add_parser("predict", help="boxes in one frame of your own, or in one image", epilog=FRAMES))
+    diff = commands.add_parser("diff", help="two runs: what differs, the likeliest to have moved the metric first")
+    diff.add_argument("one", type=Path, help="a run folder, or a record in it")
+    diff.add_argument("other", type=Path, help="another")
+    diff.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    diff.set_defaults(command=_diff)
     parity = commands.add_parser("parity", help="compare our maths with outputs of the authors' code")
     parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
     parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
@@ -274,6 +279,12 @@ def _check(words: argparse.Namespace) -> int:
     from repro.record.menu import check  # noqa: PLC0415 — as above
 
     return check(words.run, dataroot=words.dataroot, as_json=words.json)
+
+
+def _diff(words: argparse.Namespace) -> int:
+    from repro.record.menu import diff  # noqa: PLC0415 — as above
+
+    return diff(words.one, words.other, as_json=words.json)
 
 
 def _parity(words: argparse.Namespace) -> int:
