@@ -297,6 +297,22 @@ def infos_task(
     _leave(main(["infos", *_words(files, {"--convert": convert, "--json": json})]))
 
 
+@task(
+    name="check",
+    positional=["run"],
+    help={
+        "run": "a run folder, or a record in it",
+        "dataroot": "where the data set lies here, to have the stored results judged again",
+        "json": "print one JSON document and nothing else",
+    },
+)
+def check_task(_: Context, run: str, dataroot: str = "", json: bool = False) -> None:
+    """Verify the record of somebody's run without a GPU: hashes, figures, verdict; metrics where the data is here."""
+    from repro.__main__ import main
+
+    _leave(main(["check", run, *_words({"--dataroot": dataroot, "--json": json})]))
+
+
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
 def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
@@ -354,6 +370,7 @@ namespace = Collection(
     synth_task,
     weights_task,
     infos_task,
+    check_task,
     parity_task,
     lint_task,
     test_task,

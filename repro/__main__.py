@@ -98,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     infos.add_argument("--prefix", default="./data/nuscenes/", help="stands before each path (default: %(default)s)")
     infos.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     infos.set_defaults(command=_infos)
+    check = commands.add_parser("check", help="verify the record of somebody's run: hashes, figures, verdict; no GPU")
+    check.add_argument("run", type=Path, help="a run folder, or a record in it")
+    check.add_argument("--dataroot", type=Path, help="where the data set lies here, to have the results judged again")
+    check.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    check.set_defaults(command=_check)
     parity = commands.add_parser("parity", help="compare our maths with outputs of the authors' code")
     parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
     parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
@@ -197,6 +202,12 @@ def _infos(words: argparse.Namespace) -> int:
     from repro.infos import main as run_infos  # noqa: PLC0415 — as above
 
     return run_infos(words)
+
+
+def _check(words: argparse.Namespace) -> int:
+    from repro.record.menu import check  # noqa: PLC0415 — as above
+
+    return check(words.run, dataroot=words.dataroot, as_json=words.json)
 
 
 def _parity(words: argparse.Namespace) -> int:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from repro.artifacts import AnyMetrics, CocoMetrics, Metrics
+from repro.evaluate.coco import evaluate_boxes
 from repro.evaluate.images import evaluate_images
+from repro.evaluate.nuscenes import evaluate as judge_results
 from repro.evaluate.stage import evaluate
 from repro.prepare import open_index, open_split, prepare, prepare_coco, what_changed, what_changed_in_coco
 from repro.report.frames import look_at_frames
@@ -41,6 +43,7 @@ class Architecture:
     kind           what it looks at
     tables         the files that say what is in a prepared data set
     images         the image files of opened samples
+    judge_again    has a result file judged anew: prepared data, metrics of then, result file, cache
     """
 
     data: tuple[str, ...]
@@ -54,6 +57,7 @@ class Architecture:
     kind: Literal["frames", "images"]
     tables: Callable[[DataReady], list[Path]]
     images: Callable[[Any, DataReady], list[Path]]
+    judge_again: Callable[[DataReady, Any, Path, Path], AnyMetrics]
 
 
 def architecture_of(recipe: AnyRecipe) -> Architecture:
@@ -77,6 +81,15 @@ def _images(recipe: DetrRecipe, data: DataReady, split: str, cache: Path) -> Coc
     return open_split(Path(data.dataroot), split, cache)
 
 
+def _judge_frames_again(data: DataReady, metrics: Metrics, results: Path, cache: Path) -> Metrics:  # noqa: ARG001 — a row of the table
+    return judge_results(results, Path(data.dataroot), data.version, metrics.eval_set)
+
+
+def _judge_images_again(data: DataReady, metrics: CocoMetrics, results: Path, cache: Path) -> CocoMetrics:
+    index = open_split(Path(data.dataroot), metrics.eval_set, cache).index
+    return evaluate_boxes(results, index, range(min(metrics.samples, len(index))), metrics.eval_set)
+
+
 ARCHITECTURES: Mapping[str, Architecture] = {
     "bevformer": Architecture(
         data=("nuscenes", "nuscenes-mini", "synth"),
@@ -90,6 +103,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         kind="frames",
         tables=lambda data: sorted((Path(data.dataroot) / data.version).glob("*.json")),
         images=lambda samples, data: [Path(data.dataroot) / path for path in samples.image_paths()],
+        judge_again=_judge_frames_again,
     ),
     "deformable_detr": Architecture(
         data=("coco", "synth"),
@@ -103,5 +117,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         kind="images",
         tables=lambda data: sorted((Path(data.dataroot) / "annotations").glob(f"instances_*{data.version}.json")),
         images=lambda samples, _data: [samples.folder / name for name in samples.index.file_names],
+        judge_again=_judge_images_again,
     ),
 }

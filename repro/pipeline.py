@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from repro.architectures import architecture_of
 from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, GateVerdict, Machine, Metrics, Trained, Verdict
 from repro.atomic import digest, sha256_of, source_digest
-from repro.compare import compare
+from repro.compare import compare, shipped_recipe
 from repro.diagnosis import diagnose
 from repro.evaluate.curves import CURVES, read_curves
 from repro.recipe import Recipe
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 STAGES = ("data", "train", "evaluate", "compare", "record", "report")
+SAID_ELSEWHERE = ("schema_version", "name", "title", "smoke")  # fields of a recipe that are no table of the judgement
 KEPT = STAGES[:4]  # leave a value that a later call loads
 T = TypeVar("T")
 
@@ -54,7 +55,8 @@ class Job:
     processes: int = 1
     doctor: DoctorLook | None = None
     recording: dict[str, Any] | None = None  # the machine as the doctor saw it, redacted
-    gates: tuple[GateVerdict, ...] = ()  # of the ladder that this run is a step of, the lower ones
+    gate: str | None = None  # the gate of the ladder that this run is for
+    gates: tuple[GateVerdict, ...] = ()  # what the lower ones said
 
 
 def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], None]) -> Verdict | None:
@@ -90,9 +92,9 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
 
     say("compare")
     key = _compare_key(job, data, trained, metrics)
-    verdict = from_first(
-        fabric, lambda: run.step("compare", Verdict, key, lambda: _compare(job, data, trained, metrics))
-    )
+    judged = partial(verdict_of, job.recipe, data=data, trained=trained, metrics=metrics)
+    make = partial(judged, smoke=job.smoke, gate=job.gate)
+    verdict = from_first(fabric, lambda: run.step("compare", Verdict, key, make))
     if "record" not in wanted:
         return verdict
 
@@ -179,10 +181,13 @@ def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, fabric: 
     )
 
 
-def _compare(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> Verdict:
-    recipe = job.recipe
-    verdict = compare(recipe.expected, recipe.schedule, data=data, trained=trained, metrics=metrics, smoke=job.smoke)
-    if data.synthetic or job.smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
+def verdict_of(
+    recipe: AnyRecipe, *, data: DataReady, trained: Trained, metrics: AnyMetrics, smoke: bool, gate: str | None
+) -> Verdict:
+    """Return the judgement of a run, with what its figures look like; a pure function of what the stages left."""
+    released = gate == "released"
+    verdict = compare(recipe, data=data, trained=trained, metrics=metrics, smoke=smoke, released=released)
+    if data.synthetic or smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
         return verdict  # nothing published looks like it, or nothing is known of how it goes wrong
     return replace(verdict, diagnoses=diagnose(recipe, data=data, trained=trained, metrics=metrics))
 
@@ -268,10 +273,16 @@ def _evaluate_key(job: Job, data: DataReady, trained: Trained) -> dict[str, str]
 def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> dict[str, str]:
     values = {"data": asdict(data), "trained": asdict(trained), "metrics": asdict(metrics)}
     lasting = {name: {key: v for key, v in value.items() if key != "seconds"} for name, value in values.items()}
-    asked = {"--smoke": str(job.smoke), **{f"result of {name}": digest(value) for name, value in lasting.items()}}
+    shipped = shipped_recipe(job.recipe)
+    asked = {
+        "--smoke": str(job.smoke),
+        "--gate": str(job.gate),
+        **{f"result of {name}": digest(value) for name, value in lasting.items()},
+    }
     return {
         **asked,
-        **_parts(job.recipe, "expected", "schedule", "train", "model"),
+        "recipe as shipped": digest(shipped.model_dump(mode="json")) if shipped else "none",
+        **_parts(job.recipe, *(name for name in type(job.recipe).model_fields if name not in SAID_ELSEWHERE)),
         **_code("compare.py", "diagnosis.py"),
     }
 
@@ -307,6 +318,7 @@ def _told(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics, verd
         machine=job.machine,
         doctor=job.doctor,
         recording=job.recording,
+        gate=job.gate,
         gates=job.gates,
         start=job.checkpoint,
         data=data,

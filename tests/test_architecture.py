@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.parity": 5,  # replays whole stages against golden outputs
     "repro.bench": 5,  # times whole stages
     "repro.record.check": 5,  # judges and evaluates anew
+    "repro.record.menu": 5,  # check, diff and crate as typed
     "repro.record.schema": 2,  # what a record is, for whoever draws one
     "repro.record": 4,
     "repro.train": 4,
@@ -51,6 +52,8 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
 # Neighbours that may nevertheless meet: the run folder writes through the atomic files, the typed job runs the story.
 ALLOWED_NEIGHBOURS = {("repro.rundir", "repro.atomic"), ("repro.run", "repro.pipeline")}
 ALLOWED_NEIGHBOURS |= {(room, "repro.architectures") for room in ("repro.run", "repro.pipeline", "repro.bench")}
+ALLOWED_NEIGHBOURS |= {("repro.record.check", room) for room in ("repro.architectures", "repro.pipeline")}
+ALLOWED_NEIGHBOURS |= {(room, "repro.record.check") for room in ("repro.record.menu", "repro.bench")}
 THIRD_PARTY_OF_THE_DOCTOR = {"pynvml", "packaging", "rich"}  # used where importable, never needed
 
 

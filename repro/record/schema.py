@@ -171,7 +171,8 @@ class Record(Closed):
     trained: Trained
     metrics: Metrics | CocoMetrics
     verdict: Verdict
-    gates: tuple[GateVerdict, ...] = Field(description="of the ladder that this run is a step of, lowest first")
+    gate: str | None = Field(description="the gate of the ladder that this run was for: released, short, full")
+    gates: tuple[GateVerdict, ...] = Field(description="what the lower gates said, lowest first")
     stages: tuple[StageFact, ...]
     files: tuple[FileFact, ...]
     seal: str

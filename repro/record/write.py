@@ -48,6 +48,7 @@ class Told:
     machine: Machine
     doctor: DoctorLook | None
     recording: dict[str, Any] | None
+    gate: str | None
     gates: tuple[GateVerdict, ...]
     start: Path | None
     data: DataReady
@@ -87,7 +88,7 @@ def plan_record(run: RunDir, gates: Sequence[GateVerdict]) -> Plan:
     last = read_record(paths[-1])
     if last.gates != tuple(gates):
         return Plan("record", runs=True, why=f"the gates before it said something else than in {paths[-1].name}")
-    old, new = ({stage.name: stage.finished for stage in stages} for stages in (last.stages, _stages(run)))
+    old, new = ({stage.name: stage.finished for stage in stages} for stages in (last.stages, stage_facts(run)))
     others = [name for name in new if old.get(name) != new[name]]
     if others:
         return Plan("record", runs=True, why=f"{', '.join(others)} ran again since {paths[-1].name}")
@@ -132,14 +133,16 @@ def _record(run: RunDir, told: Told, before: Record | None) -> Record:
         trained=told.trained,
         metrics=told.metrics,
         verdict=told.verdict,
+        gate=told.gate,
         gates=told.gates,
-        stages=_stages(run),
+        stages=stage_facts(run),
         files=(*_files(run, told), *kept),
         seal="",
     )
 
 
-def _stages(run: RunDir) -> tuple[StageFact, ...]:
+def stage_facts(run: RunDir) -> tuple[StageFact, ...]:
+    """Return how the stages of a run folder ran, those that did. Raises RunDirError."""
     done = {name: run.done(name) for name in STAGES}
     return tuple(
         StageFact(name=name, key=stage.key, finished=stage.finished, seconds=stage.seconds, use=stage.use or None)

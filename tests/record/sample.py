@@ -63,6 +63,7 @@ def plain_record(*, data: DataReady = VAL, **changes: Any) -> Record:
         trained=FULL,
         metrics=measured(0.3541, 0.252),
         verdict=REPRODUCED,
+        gate=None,
         gates=(),
         stages=(
             StageFact(

@@ -46,7 +46,7 @@ LOSSES = [
 
 def facts(*, nds: float = 0.3541, command: str = "./bevready repro --recipe bevformer_tiny") -> RunFacts:
     metrics = measured(nds, 0.2515)
-    verdict = compare(TINY.expected, TINY.schedule, data=VAL, trained=FULL, metrics=metrics, smoke=False)
+    verdict = compare(TINY, data=VAL, trained=FULL, metrics=metrics, smoke=False)
     return RunFacts(
         machine=DESK,
         data=VAL,
