@@ -174,13 +174,17 @@ def gauges(facts: RunFacts) -> list[Gauge]:
                 measured=f"{value:.3f}",
                 published="" if c is None else f"{c.published:.3f}",
                 difference="" if c is None else f"{c.difference:+.3f}",
-                tolerance="" if c is None else f"±{allowed:.3f}",
+                tolerance="" if c is None else f"±{c.tolerance:.3f}" + _more(c.noise),
                 band=(round((low - start + margin) * scale, 2), round((high - low) * scale, 2)),
                 place=round((value - start + margin) * scale, 2),
                 published_place=round(((low + high) / 2 - start + margin) * scale, 2),
             )
         )
     return found
+
+
+def _more(noise: float) -> str:
+    return f" (and {noise:.3f} for its conditions)" if noise else ""
 
 
 def bars(metrics: AnyMetrics) -> list[tuple[str, float]]:
