@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
@@ -12,6 +11,8 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from repro.containers.tasks import DOCKER_TASKS
+from repro.flags import words as _words
+from repro.picture_tasks import draw_task, predict_task
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = "docs doctor repro tests tasks.py"
@@ -332,79 +333,6 @@ def diff_task(_: Context, one: str, other: str, json: bool = False) -> None:
     _leave(main(["diff", one, other, *_words({"--json": json})]))
 
 
-@task(
-    name="draw",
-    positional=[],
-    help={
-        "run": "the folder of an evaluated run",
-        "scene": "a scene's number from 0, its name, or all; for Deformable DETR an image id",
-        "frame": "only this key frame of the scene, from 0",
-        "most": "at most so many pictures",
-        "threshold": "the least score drawn",
-        "attention": "ROW,COL: draw where this cell of the BEV looks instead",
-        "layer": "with --attention: of this encoder layer, from 0; -1 is the last",
-        "video": "also a film of each scene: mp4 (two key frames a second) or gif",
-        "out": "where the pictures go (default: drawings/ in the run)",
-    },
-    optional=["video"],
-)
-def draw_task(
-    _: Context,
-    run: str = "",
-    scene: str = "",
-    frame: str = "",
-    most: str = "",
-    threshold: float = 0.3,
-    attention: str = "",
-    layer: int = -1,
-    video: Any = None,
-    out: str = "",
-) -> None:
-    """Draw key frames, attention or images of an evaluated run as PNG, and scenes as films."""
-    from repro.__main__ import main
-
-    film = "mp4" if video is True else video or ""  # invoke gives True for a bare --video
-    which: dict[str, str | bool] = {"--run": run, "--scene": scene, "--frame": frame, "--most": most, "--out": out}
-    how: dict[str, str | bool] = {"--attention": attention, "--video": film, "--threshold": str(threshold)}
-    _leave(main(["draw", *_words(which, how), f"--layer={layer}"]))
-
-
-@task(
-    name="predict",
-    positional=[],
-    help={
-        "recipe": "a name out of `invoke recipes`",
-        "checkpoint": "the weights",
-        "frame": "a folder with six photos and calibration.json, a sample token of --dataroot, or an image file",
-        "dataroot": "where sample tokens are looked up (default: data/nuscenes)",
-        "threshold": "the least score drawn",
-        "device": "auto, cpu or cuda",
-        "out": "for boxes.json and picture.png (default: predictions/NAME)",
-        "example": "write a frame folder to start from, and stop",
-        "json": "print one JSON document and nothing else",
-    },
-)
-def predict_task(
-    _: Context,
-    recipe: str = "",
-    checkpoint: str = "",
-    frame: str = "",
-    dataroot: str = "",
-    threshold: float = 0.3,
-    device: str = "auto",
-    out: str = "",
-    example: str = "",
-    json: bool = False,
-) -> None:
-    """Find boxes in one frame of your own, a sample, or one image. More words: python -m repro predict --help."""
-    from repro.__main__ import main
-
-    what: dict[str, str | bool] = {"--recipe": recipe, "--checkpoint": checkpoint, "--frame": frame}
-    where: dict[str, str | bool] = {"--dataroot": dataroot, "--out": out, "--example": example}
-    how: dict[str, str | bool] = {"--threshold": str(threshold), "--device": device, "--json": json}
-    _leave(main(["predict", *_words(what, where, how)]))
-
-
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
 def parity_task(_: Context, directory: str, json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
@@ -465,17 +393,6 @@ def test_task(context: Context, fast: bool = False, k: str = "") -> None:
     words = ["pytest", *(["-m", "'not slow'"] if fast else []), *(["-k", f"'{k}'"] if k else [])]
     with context.cd(str(ROOT)):
         context.run(f"{sys.executable} -m {' '.join(words)}", echo=True, pty=sys.stdout.isatty())
-
-
-def _words(*options: dict[str, str | bool]) -> list[str]:
-    """Turn `{"--run": "x", "--smoke": True, "--plan": False}` into the words a command line would hold."""
-    words: list[str] = []
-    for name, value in (item for group in options for item in group.items()):
-        if value is True:
-            words.append(name)
-        elif value:
-            words += [name, str(value)]
-    return words
 
 
 def _leave(code: int) -> None:

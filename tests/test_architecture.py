@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS: dict[str, int] = {  # the longest matching prefix counts
-    "tasks": 7,  # the front door: opens the two menus below
+    "tasks": 8,  # the front door: opens the two menus below
+    "repro.picture_tasks": 7,  # pages of the front door
     "doctor.__main__": 6,
     "repro.__main__": 6,
     "repro.run": 5,  # the main job as typed; asks the doctor
@@ -52,6 +53,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.progress": 1,
     "repro.launch": 1,
     "repro.containers": 1,  # the engine's API, labels, locks; know no recipe
+    "repro.flags": 1,
     "repro.stop": 1,
     "repro": 0,  # the package's own __init__: words only
     "doctor": 0,

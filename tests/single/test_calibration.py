@@ -112,10 +112,7 @@ WEIRD = st.recursive(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(key=st.sampled_from([*WHOLE, "global_from_ego", "can_bus", "token"]), value=WEIRD, inside=st.booleans())
 def test_whatever_stands_in_the_file_is_read_or_refused_in_words(
-    tmp_path: Path,
-    key: str,
-    value: Any,
-    inside: bool,  # noqa: FBT001 — hypothesis names it
+    tmp_path: Path, *, key: str, value: Any, inside: bool
 ) -> None:
     whole = {**WHOLE, key: value} if not inside else {**WHOLE, "cameras": {**WHOLE["cameras"], "CAM_BACK": value}}
     (tmp_path / FILE).write_text(json.dumps(whole))
