@@ -81,7 +81,7 @@ def test_a_page_has_its_drawing_shapes_numbers_example_and_pointers(page: Path) 
     text = text_of(page)
     assert f"](pictures/{page.stem}.svg)" in text
     assert f"(drawings/{page.stem}.py)" in text
-    assert "$$" in text or page.stem == "two_stage", "equations"
+    assert blocks(text, "math"), "no equation"
     for heading in ("## The", "## Shapes", "## Try it", "## Where to read"):
         assert f"\n{heading}" in text, f"no section {heading}"
     assert number_rows(page), "no table of numbers"
