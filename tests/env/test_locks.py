@@ -219,6 +219,20 @@ class TestLocks:
         pins = {pin.name: pin.version for pin in read_lock(ROOT / "env" / stack / "requirements.lock")}
         assert (pins["torch"], pins["torchvision"]) == (told["torch"], told["torchvision"])
 
+    @pytest.mark.parametrize("stack", STACKS)
+    def test_every_pin_was_asked_for_by_another_or_by_requirements_in(self, stack: str) -> None:
+        path = ROOT / "env" / stack / "requirements.lock"
+        pins = {pin.name for pin in read_lock(path)}
+        remarks = [line.strip(" #") for line in path.read_text(encoding="utf-8").split("\n") if "#" in line]
+        asked = {name for remark in remarks if (name := remark.removeprefix("via").strip())}
+        assert asked <= {*pins, "-r requirements.in"}
+        assert len([remark for remark in remarks if remark.startswith("via")]) == len(read_lock(path))
+
+    @pytest.mark.parametrize("stack", STACKS)
+    def test_what_a_stack_must_import_begins_with_its_torch(self, stack: str) -> None:
+        told = json.loads((ROOT / "env" / stack / "stack.json").read_text(encoding="utf-8"))
+        assert told["imports"][:2] == ["torch", "torchvision"]
+
     @pytest.mark.parametrize(
         "line", ["six", "six>=1", "six==1.16", "six==1.16 --hash=md5:00", f"-r other.txt --hash={HASH}", "http://x"]
     )
