@@ -48,7 +48,8 @@ RUN set -eu; \
         rm -rf /var/lib/apt/lists/*; \
     fi
 COPY doctor/ ./doctor/
-COPY repro/ops/csrc/ ./repro/ops/csrc/
+COPY repro/__init__.py ./repro/
+COPY repro/ops/ ./repro/ops/
 ARG ARCHS=all
 RUN /opt/venv/bin/python -m doctor.build --arch "${ARCHS}" && chmod -R a+rX cache
 
