@@ -61,7 +61,7 @@ LABEL org.opencontainers.image.title="bevready-upstream" \
     bevready.stack="upstream" \
     bevready.sources="${SOURCES}" \
     bevready.min-driver="${MIN_DRIVER}"
-USER bevready
+USER 1000:1000
 ENV HOME=/tmp USER=bevready PYTHONPATH=/opt/bevready
 WORKDIR /work
 HEALTHCHECK --interval=10m --timeout=60s --start-period=30s --retries=2 CMD ["/usr/bin/python3", "-m", "doctor", "--python", "/opt/venv/bin/python"]
