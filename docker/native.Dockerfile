@@ -48,7 +48,8 @@ RUN set -eu; \
         rm -rf /var/lib/apt/lists/*; \
     fi
 COPY doctor/ ./doctor/
-COPY repro/ops/csrc/ ./repro/ops/csrc/
+COPY repro/__init__.py ./repro/
+COPY repro/ops/ ./repro/ops/
 ARG ARCHS=all
 RUN /opt/venv/bin/python -m doctor.build --arch "${ARCHS}" && chmod -R a+rX cache
 
@@ -76,7 +77,7 @@ LABEL org.opencontainers.image.title="bevready" \
     bevready.sources="${SOURCES}" \
     bevready.archs="${ARCHS}" \
     bevready.min-driver="${MIN_DRIVER}"
-USER bevready
+USER 1000:1000
 ENV HOME=/tmp USER=bevready
 WORKDIR /work
 HEALTHCHECK --interval=10m --timeout=60s --start-period=30s --retries=2 CMD ["/opt/venv/bin/python", "-m", "doctor"]
