@@ -82,30 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--frames", type=int, default=6, help="key frames a scene, two a second (default: %(default)s)")
     synth.add_argument("--seed", type=int, default=0, help="another seed, another street (default: %(default)s)")
     synth.set_defaults(command=_synth)
-    weights = commands.add_parser("weights", help="list, fetch, check or export the weights of a recipe")
-    weights.add_argument(
-        "--recipe", required=True, metavar="NAME", help="a name out of `repro recipes`, or a .toml file"
-    )
-    weights.add_argument("--fetch", action="store_true", help="fetch what is missing; the same command resumes")
-    weights.add_argument("--to", type=Path, metavar="DIR", help="where the files lie (default: data/weights)")
-    weights.add_argument("--mirror", action="append", default=[], metavar="URL", help="a folder to ask first")
-    weights.add_argument("--check", type=Path, metavar="FILE", help="say how this checkpoint fits, key by key")
-    weights.add_argument("--export", type=Path, metavar="FILE", help="write --checkpoint under upstream's names")
-    weights.add_argument("--checkpoint", type=Path, metavar="FILE", help="what --export reads")
-    weights.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
-    weights.set_defaults(command=_weights)
-    infos = commands.add_parser("infos", help="write or read upstream's nuscenes_infos_temporal_*.pkl")
-    way = infos.add_mutually_exclusive_group(required=True)
-    way.add_argument("--export", type=Path, metavar="DIR", help="write the two files of --dataroot into this folder")
-    judged = "read and judge these files; `run --infos DIR` trains and evaluates on them"
-    way.add_argument("--import", type=Path, nargs="+", metavar="FILE", dest="read", help=judged)
-    infos.add_argument("--convert", action="store_true", help="with --import: write FILE.mmdet3d-0.17.pkl beside FILE")
-    infos.add_argument("--data", choices=DATA, default="nuscenes", help="which data set (default: %(default)s)")
-    infos.add_argument("--dataroot", type=Path, default=Path("data/nuscenes"), help="(default: %(default)s)")
-    infos.add_argument("--cache", type=Path, default=Path("data/index"), help="where the index lies")
-    infos.add_argument("--prefix", default="./data/nuscenes/", help="stands before each path (default: %(default)s)")
-    infos.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
-    infos.set_defaults(command=_infos)
+    _add_weights(commands.add_parser("weights", help="list, fetch, check or export the weights of a recipe"))
+    _add_infos(commands.add_parser("infos", help="write or read upstream's nuscenes_infos_temporal_*.pkl"))
     check = commands.add_parser("check", help="verify the record of somebody's run: hashes, figures, verdict; no GPU")
     check.add_argument("run", type=Path, help="a run folder, or a record in it")
     check.add_argument("--dataroot", type=Path, help="where the data set lies here, to have the results judged again")
@@ -124,6 +102,34 @@ def _parser() -> argparse.ArgumentParser:
     parity.set_defaults(command=_parity)
     _add_upstream(commands.add_parser("compare-upstream", help="run the authors' model and ours on the same weights"))
     return parser
+
+
+def _add_weights(weights: argparse.ArgumentParser) -> None:
+    weights.add_argument(
+        "--recipe", required=True, metavar="NAME", help="a name out of `repro recipes`, or a .toml file"
+    )
+    weights.add_argument("--fetch", action="store_true", help="fetch what is missing; the same command resumes")
+    weights.add_argument("--to", type=Path, metavar="DIR", help="where the files lie (default: data/weights)")
+    weights.add_argument("--mirror", action="append", default=[], metavar="URL", help="a folder to ask first")
+    weights.add_argument("--check", type=Path, metavar="FILE", help="say how this checkpoint fits, key by key")
+    weights.add_argument("--export", type=Path, metavar="FILE", help="write --checkpoint under upstream's names")
+    weights.add_argument("--checkpoint", type=Path, metavar="FILE", help="what --export reads")
+    weights.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    weights.set_defaults(command=_weights)
+
+
+def _add_infos(infos: argparse.ArgumentParser) -> None:
+    way = infos.add_mutually_exclusive_group(required=True)
+    way.add_argument("--export", type=Path, metavar="DIR", help="write the two files of --dataroot into this folder")
+    judged = "read and judge these files; `run --infos DIR` trains and evaluates on them"
+    way.add_argument("--import", type=Path, nargs="+", metavar="FILE", dest="read", help=judged)
+    infos.add_argument("--convert", action="store_true", help="with --import: write FILE.mmdet3d-0.17.pkl beside FILE")
+    infos.add_argument("--data", choices=DATA, default="nuscenes", help="which data set (default: %(default)s)")
+    infos.add_argument("--dataroot", type=Path, default=Path("data/nuscenes"), help="(default: %(default)s)")
+    infos.add_argument("--cache", type=Path, default=Path("data/index"), help="where the index lies")
+    infos.add_argument("--prefix", default="./data/nuscenes/", help="stands before each path (default: %(default)s)")
+    infos.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    infos.set_defaults(command=_infos)
 
 
 def _add_upstream(upstream: argparse.ArgumentParser) -> None:
