@@ -7,12 +7,13 @@ from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
-from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from repro.containers.tasks import DOCKER_TASKS
+from repro.flags import leave as _leave
 from repro.flags import words as _words
 from repro.picture_tasks import draw_task, predict_task
+from repro.record_tasks import check_task, diff_task
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = "docs doctor repro tests tasks.py"
@@ -305,34 +306,6 @@ def infos_task(
     _leave(main(["infos", *_words(files, {"--convert": convert, "--json": json})]))
 
 
-@task(
-    name="check",
-    positional=["run"],
-    help={
-        "run": "a run folder, or a record in it",
-        "dataroot": "where the data set lies here, to have the stored results judged again",
-        "json": "print one JSON document and nothing else",
-    },
-)
-def check_task(_: Context, run: str, dataroot: str = "", json: bool = False) -> None:
-    """Verify the record of somebody's run without a GPU: hashes, figures, verdict; metrics where the data is here."""
-    from repro.__main__ import main
-
-    _leave(main(["check", run, *_words({"--dataroot": dataroot, "--json": json})]))
-
-
-@task(
-    name="diff",
-    positional=["one", "other"],
-    help={"one": "a run folder", "other": "another", "json": "print one JSON document and nothing else"},
-)
-def diff_task(_: Context, one: str, other: str, json: bool = False) -> None:
-    """Say what differs between two runs, the likeliest to have moved the metric first."""
-    from repro.__main__ import main
-
-    _leave(main(["diff", one, other, *_words({"--json": json})]))
-
-
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
 def parity_task(_: Context, directory: str, json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
@@ -393,11 +366,6 @@ def test_task(context: Context, fast: bool = False, k: str = "") -> None:
     words = ["pytest", *(["-m", "'not slow'"] if fast else []), *(["-k", f"'{k}'"] if k else [])]
     with context.cd(str(ROOT)):
         context.run(f"{sys.executable} -m {' '.join(words)}", echo=True, pty=sys.stdout.isatty())
-
-
-def _leave(code: int) -> None:
-    if code:
-        raise Exit(code=code)
 
 
 namespace = Collection(
