@@ -15,7 +15,7 @@ from docs.drawings import spatial_cross_attention, temporal_memory, two_stage
 from repro.models.deformable_detr.model import build_deformable_detr
 from repro.models.deformable_detr.proposals import anchor_logits
 from repro.recipe import load_any_recipe, load_detr_recipe, load_recipe
-from tests.docs.pages import DOCS, IDEAS, INDEX, ROOT, blocks, links, tables, text_of, words_once
+from tests.docs.pages import DOCS, GUIDES, IDEAS, INDEX, ROOT, blocks, links, tables, text_of, words_once
 
 PAGES = [INDEX, *IDEAS]
 
@@ -56,6 +56,7 @@ def of_recipe(name: str, key: str) -> Any:
 def test_every_idea_has_a_page_and_the_index_leads_to_it() -> None:
     assert {target for _, target in links(text_of(INDEX)) if target.endswith(".md")} == {
         *(page.name for page in IDEAS),
+        *GUIDES,
         "decisions.md",
     }
 
