@@ -73,7 +73,7 @@ def settings(
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "read_only": True,
-        "tmpfs": {"/tmp": "mode=1777"},  # noqa: S108 — the container's own
+        "tmpfs": {"/tmp": "mode=1777,exec"},  # noqa: S108 — the container's own
         "device_requests": devices[errand.gpus] or None,
         "network_mode": errand.network or None,
     }
