@@ -6,6 +6,7 @@ image of cu130. Where no engine can start, this fails in CI (the variable CI is 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -196,8 +197,7 @@ def invoked(engine: Engine, folder: Path, *words: str) -> str:
         [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words],
         cwd=folder,
         env={**os.environ, "DOCKER_HOST": engine.address},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
