@@ -6,6 +6,7 @@ import os
 import socket
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def engine(*, name: str = "docker", rootless: bool = False) -> Engine:
     return Engine(client=None, address="", name=name, version="27.1", rootless=rootless, runtimes=(), root="")
 
 
-def told(errand: Errand, running: Engine) -> dict[str, object]:
+def told(errand: Errand, running: Engine) -> dict[str, Any]:
     found = settings(errand, running, owner="here/1", user=(1000, 100), env={"HOME": "/home/me", "BEVREADY_LANG": "zh"})
     return {**found, **found["host_config"]}
 
@@ -165,7 +166,11 @@ class TestChoosingGpus:
 
 class TestBuildWords:
     def test_the_image_is_the_one_that_was_named_last(self, tmp_path: Path) -> None:
-        answers = [{"stream": "Step 1/2 : FROM x\n"}, {"aux": {"ID": "sha256:1"}}, {"stream": "Step 2/2 : USER y\n"}]
+        answers: list[dict[str, Any]] = [
+            {"stream": "Step 1/2 : FROM x\n"},
+            {"aux": {"ID": "sha256:1"}},
+            {"stream": "Step 2/2 : USER y\n"},
+        ]
         assert follow([*answers, {"aux": {"ID": "sha256:2"}}], label="x", log=tmp_path / "log") == "sha256:2"
         assert (tmp_path / "log").read_text(encoding="utf-8") == "Step 1/2 : FROM x\nStep 2/2 : USER y\n"
 

@@ -52,7 +52,13 @@ LABEL bevready.stack="${STACK}" bevready.sources="${SOURCES}"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A real engine with the test's base image."""
+    """A real engine with the test's base image; BEVREADY_TEST_ENGINE names one that runs and has it."""
+    named = os.environ.get("BEVREADY_TEST_ENGINE")
+    if named:
+        running_one = connect({"DOCKER_HOST": named})
+        yield running_one
+        running_one.client.close()
+        return
     install_programs()
     folder = tmp_path_factory.mktemp("engine")
     daemon = Daemon(folder)
