@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -23,7 +24,7 @@ from repro.containers.context import ContextError, sources_digest
 from repro.containers.engine import EngineError, connect
 from repro.containers.labels import misfits, read_labels, tag_of
 from repro.containers.pins import LOCK, PinError, base_of, pin
-from repro.containers.places import mounts_for
+from repro.containers.places import mounts_for, torch_home
 from repro.containers.running import PYTHON, Errand, run
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ def _run_recipe(words: argparse.Namespace) -> int:
         run=words.run,
         dataroot=words.dataroot,
         checkpoint=words.checkpoint,
+        weights=torch_home(os.environ),
         synth=words.data == "synth",
     )
     inside = (PYTHON, "-m", "repro", *without_container(words.typed))
@@ -220,6 +222,7 @@ def _go(
         words=inside,
         mounts=mounts,  # type: ignore[arg-type]
         folder=folder,
+        variables=(("TORCH_HOME", str(torch_home(os.environ))),),
         gpus=_gpus(words.gpu, engine, seen),
         network=words.network,
         shm=words.shm,

@@ -9,7 +9,7 @@ from repro.containers.engine import EngineError
 from repro.containers.running import Mount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 TOO_WIDE = (Path("/"), Path("/tmp"), Path("/opt"), Path("/usr"), Path("/etc"))  # noqa: S108 — what we refuse to mount
 
@@ -21,15 +21,17 @@ def mounts_for(
     run: Path | None = None,
     dataroot: Path | None = None,
     checkpoint: Path | None = None,
+    weights: Path | None = None,
     synth: bool = False,
 ) -> tuple[Mount, ...]:
     """Return the mounts of a run that was typed in the folder `here`, outermost first; what it writes to is made.
 
-    Run folder and index are written to; data sets, checkpoint and recipe file are only read, synthetic data is made
-    where it should lie. Links out of a data folder lead to the same places inside. Raises EngineError.
+    Run folder, index and `weights` (what torch has fetched) are written to; data sets, checkpoint and recipe file are
+    only read; synthetic data is made where it should lie. Links out of a data folder lead to the same places inside.
+    Raises EngineError.
     """
     index = here / "data" / "index"
-    written = [index, here / run if run else here / "runs"]
+    written = [index, here / run if run else here / "runs", *([weights] if weights else [])]
     data = here / dataroot if dataroot else here / "data"
     read = [here / file for file in (Path(recipe), checkpoint) if file is not None and (here / file).is_file()]
     if synth:
@@ -44,6 +46,12 @@ def mounts_for(
         if path in TOO_WIDE:
             raise EngineError(f"{path} is too much to hand to a container; name a folder of its own below it")
     return tuple(Mount(path=path, writable=found[path]) for path in sorted(found))
+
+
+def torch_home(env: Mapping[str, str]) -> Path:
+    """Return where torch keeps the weights that it has fetched, so that a container fetches them only once."""
+    cache = env.get("XDG_CACHE_HOME") or str(Path(env.get("HOME") or "/") / ".cache")
+    return Path(env.get("TORCH_HOME") or str(Path(cache) / "torch")).absolute()
 
 
 def _make(folder: Path) -> None:

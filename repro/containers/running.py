@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ class Errand:
     words: tuple[str, ...]
     mounts: tuple[Mount, ...]
     folder: Path
+    variables: tuple[tuple[str, str], ...] = ()
     gpus: str = "none"
     network: str = ""
     shm: str = SHM
@@ -71,7 +73,7 @@ def settings(
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "read_only": True,
-        "tmpfs": {"/tmp": "mode=1777"},  # noqa: S108 — the container's own
+        "tmpfs": {"/tmp": "mode=1777,exec"},  # noqa: S108 — the container's own
         "device_requests": devices[errand.gpus] or None,
         "network_mode": errand.network or None,
     }
@@ -83,7 +85,7 @@ def settings(
         "command": list(errand.words),
         "user": user_of(engine, user),
         "working_dir": str(errand.folder),
-        "environment": {name: env[name] for name in KEPT_VARIABLES if name in env},
+        "environment": {name: env[name] for name in KEPT_VARIABLES if name in env} | dict(errand.variables),
         "labels": {ROLE: "run", OWNER: owner},
         "stdin_open": True,
         "host_config": host,
@@ -101,20 +103,26 @@ def run(engine: Engine, errand: Errand) -> int:
     told = settings(errand, engine, owner=f"{_here()}/{os.getpid()}", user=(os.getuid(), os.getgid()), env=os.environ)
     api = engine.client.api
     host = told.pop("host_config")
-    container = ""
     try:
         container = api.create_container(**told, host_config=_host_config(api, host))["Id"]
-        with _attached(api, container) as answers, _passing_signals(api, container):
-            api.start(container)
-            _show(answers)
-            return int(api.wait(container)["StatusCode"])
+        return _lived(api, container)
     except docker.errors.NotFound as why:
         raise EngineError(_gone(str(why.explanation), errand.stack)) from why
     except docker.errors.APIError as why:
         raise EngineError(f"{engine.name}: {why.explanation}; ./bevready doctor --for docker says more") from why
-    finally:
-        if container:
-            _remove(engine, container)
+
+
+def _lived(api: Any, container: str) -> int:
+    """Start a container, show its words until it has ended and the engine has removed it; return its exit code."""
+    with ThreadPoolExecutor(1) as waiting:
+        end = waiting.submit(api.wait, container, condition="removed")  # asked before it starts: it may be quick
+        try:
+            with _attached(api, container) as answers, _passing_signals(api, container):
+                api.start(container)
+                _show(answers)
+                return int(end.result()["StatusCode"])
+        finally:
+            _remove(api, container)
 
 
 def _host_config(api: Any, host: dict[str, Any]) -> Any:
@@ -171,7 +179,7 @@ def sweep(engine: Engine) -> None:
     for container in engine.client.containers.list(all=True, filters={"label": ROLE}, ignore_removed=True):
         where, _, owner = container.labels.get(OWNER, "").rpartition("/")
         if where == _here() and not Path("/proc", owner).exists():
-            _remove(engine, container.id)
+            _remove(engine.client.api, container.id)
 
 
 def _here() -> str:
@@ -180,6 +188,7 @@ def _here() -> str:
     return f"{boot}-{Path('/proc/self/ns/pid').readlink()}"
 
 
-def _remove(engine: Engine, container: str) -> None:
-    with suppress(docker.errors.NotFound, docker.errors.APIError):
-        engine.client.api.remove_container(container, force=True)
+def _remove(api: Any, container: str) -> None:
+    """Remove a container that may be gone, or be on its way out."""
+    with suppress(docker.errors.APIError):
+        api.remove_container(container, force=True)

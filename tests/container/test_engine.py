@@ -22,7 +22,7 @@ def engine(*, name: str = "docker", rootless: bool = False) -> Engine:
     return Engine(client=None, address="", name=name, version="27.1", rootless=rootless, runtimes=(), root="")
 
 
-def told(errand: Errand, running: Engine) -> dict[str, object]:
+def told(errand: Errand, running: Engine) -> dict[str, Any]:
     found = settings(errand, running, owner="here/1", user=(1000, 100), env={"HOME": "/home/me", "BEVREADY_LANG": "zh"})
     return {**found, **found["host_config"]}
 

@@ -7,7 +7,7 @@ import json
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from hypothesis import given
@@ -34,8 +34,7 @@ class Registry(BaseHTTPRequestHandler):
         if self.path.startswith("/token"):
             return self._answer(200, json.dumps({"token": "let-me-in"}).encode())
         if self.path == "/v2/team/guarded/manifests/1" and self.headers["Authorization"] != "Bearer let-me-in":
-            port = cast("tuple[str, int]", self.server.server_address)[1]
-            told = f'Bearer realm="http://localhost:{port}/token",service="here",scope="repository:team/guarded:pull"'
+            told = f'Bearer realm="http://{self.headers["Host"]}/token",service="here",scope="repository:team/guarded:pull"'
             return self._answer(401, b"{}", {"WWW-Authenticate": told})
         if self.path == "/v2/team/liar/manifests/1":
             return self._answer(200, MANIFEST, {"Docker-Content-Digest": "sha256:" + "0" * 64})

@@ -6,6 +6,7 @@ image of cu130. Where no engine can start, this fails in CI (the variable CI is 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
-CALLER = 1234  # who runs the recipe, where the test itself is root
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -52,7 +52,13 @@ LABEL bevready.stack="${STACK}" bevready.sources="${SOURCES}"
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """A real engine with the test's base image."""
+    """A real engine with the test's base image; BEVREADY_TEST_ENGINE names one that runs and has it."""
+    named = os.environ.get("BEVREADY_TEST_ENGINE")
+    if named:
+        running_one = connect({"DOCKER_HOST": named})
+        yield running_one
+        running_one.client.close()
+        return
     install_programs()
     folder = tmp_path_factory.mktemp("engine")
     daemon = Daemon(folder)
@@ -94,14 +100,13 @@ def errand_of(folder: Path, code: str) -> str:
     return f"sys.exit(run(connect(), {errand}))"
 
 
-def start(engine: Engine, work: str, *, user: int | None = None) -> subprocess.Popen[str]:
+def start(engine: Engine, work: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(root=str(ROOT), work=work)],
         env={**os.environ, "DOCKER_HOST": engine.address},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        user=user,
     )
 
 
@@ -190,3 +195,50 @@ def test_a_build_that_is_killed_at_any_moment_leaves_the_image_that_was(engine: 
     image = engine.client.images.get(tag_of("small"))
     assert image.id == before or image.labels["bevready.sources"] == sources_digest(small)
     assert tags(engine) == {BASE, tag_of("small")}
+
+
+def invoked(engine: Engine, folder: Path, *words: str) -> str:
+    """Run a task as a user would, in `folder`; return what it says on stdout."""
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words],
+        cwd=folder,
+        env={**os.environ, "DOCKER_HOST": engine.address},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+def figures(run: Path) -> dict[str, float]:
+    """Return every figure of a run's evaluation, by its path in the stored value."""
+    value = json.loads((run / "evaluate.json").read_text(encoding="utf-8"))["value"]
+    return {path: number for path, number in leaves(value) if not path.endswith("seconds")}
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}/{key}")
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from leaves(inner, f"{path}/{number}")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield path, float(value)
+
+
+@pytest.mark.slow
+def test_the_recipe_gives_the_hosts_numbers_in_the_container(engine: Engine, tmp_path: Path) -> None:
+    trusted = ["--ca", str(BUNDLE)] if os.environ.get("PIP_CERT") and BUNDLE.exists() else []
+    mirror = ["--index", os.environ["PIP_INDEX_URL"]] if os.environ.get("PIP_INDEX_URL") else []
+    words = ["--stack", "cu130", "--base", BASE, "--arch", "8.0", "--network", "host"]
+    assert invoked(engine, tmp_path, "docker-build", *words, *trusted, *mirror).startswith("bevready:cu130 sha256:")
+    recipe = ["--recipe", "bevformer_tiny", "--data", "synth", "--smoke", "--device", "cpu", "--force"]
+    invoked(engine, tmp_path, "repro", *recipe, "--run", "outside")
+    invoked(engine, tmp_path, "repro", *recipe, "--run", "inside", "--container", "cu130")
+    outside, inside = figures(tmp_path / "outside"), figures(tmp_path / "inside")
+    assert len(outside) > 5
+    assert inside == pytest.approx(outside, abs=1e-6)
+    assert (tmp_path / "inside" / "report.md").stat().st_uid == os.getuid()
+    assert not engine.client.containers.list(all=True)
