@@ -13,7 +13,7 @@ from repro.containers.tasks import DOCKER_TASKS
 from repro.flags import leave as _leave
 from repro.flags import words as _words
 from repro.picture_tasks import draw_task, predict_task
-from repro.record_tasks import check_task, diff_task
+from repro.record_tasks import archive_task, check_task, diff_task
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = "docs doctor repro tests tasks.py"
@@ -165,6 +165,10 @@ def env_task(
         "stage": "stop after this stage: data, train, evaluate, compare, record or report",
         "smoke": "shorten every stage; the report says what was shortened",
         "plan": "say which stages would run and why, and stop",
+        "gate": "climb the ladder released, golden, short, full up to this gate; one that fails ends it",
+        "iterations": "of --gate short (default: 1000)",
+        "log": "the authors' training log, for the loss band of --gate short",
+        "golden": "outputs of the authors' code, for --gate golden",
         "checkpoint": "start from these weights (with --eval-only: judge them)",
         "eval-only": "do not train; needs --checkpoint",
         "without-can-bus": "go on with zeros for the car's motion where can_bus/ is missing",
@@ -188,6 +192,10 @@ def repro_task(
     stage: str = "",
     smoke: bool = False,
     plan: bool = False,
+    gate: str = "",
+    iterations: int = 0,
+    log: str = "",
+    golden: str = "",
     checkpoint: str = "",
     eval_only: bool = False,
     without_can_bus: bool = False,
@@ -213,6 +221,7 @@ def repro_task(
                     {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
                     {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
                     {"--without-can-bus": without_can_bus, "--infos": infos, "--container": container},
+                    {"--gate": gate, "--log": log, "--golden": golden, "--iterations": str(iterations or "")},
                     {"--gpus": str(gpus or ""), "--processes": str(processes or "")},
                     {"--nodes": str(nodes) if nodes != 1 else ""},
                 ),
@@ -383,6 +392,7 @@ namespace = Collection(
     draw_task,
     predict_task,
     diff_task,
+    archive_task,
     parity_task,
     compare_upstream_task,
     lint_task,

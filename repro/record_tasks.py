@@ -1,4 +1,4 @@
-"""The pages of the menu about records, check and diff: words in, one call. `tasks.py` lists them."""
+"""The pages of the menu about records, check, diff and archive: words in, one call. `tasks.py` lists them."""
 
 from __future__ import annotations
 
@@ -34,3 +34,11 @@ def diff_task(_: Context, one: str, other: str, json: bool = False) -> None:
     from repro.__main__ import main
 
     leave(main(["diff", one, other, *words({"--json": json})]))
+
+
+@task(name="archive", positional=["run", "to"], help={"run": "a run folder", "to": "the zip to write"})
+def archive_task(_: Context, run: str, to: str) -> None:
+    """Write a run as an RO-Crate: one zip with its record and every file that it names."""
+    from repro.__main__ import main
+
+    leave(main(["archive", run, to]))

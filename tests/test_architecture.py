@@ -23,6 +23,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.single": 5,  # inference on one frame, as typed
     "repro.containers.tasks": 6,  # the docker-* part of the menu
     "repro.containers.menu": 5,  # images and containers as typed; asks the doctor
+    "repro.ladder": 5,  # gates: several runs, each on what the one below said
     "repro.pipeline": 5,
     "repro.architectures": 5,  # the table that the pipeline reads
     "repro.parity": 5,  # replays whole stages against golden outputs
@@ -52,6 +53,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.rundir": 1,
     "repro.atomic": 1,
     "repro.progress": 1,
+    "repro.curve": 1,
     "repro.launch": 1,
     "repro.containers": 1,  # the engine's API, labels, locks; know no recipe
     "repro.flags": 1,
@@ -65,6 +67,11 @@ ALLOWED_NEIGHBOURS |= {("repro.upstream", "repro.parity")}  # fills and judges b
 ALLOWED_NEIGHBOURS |= {("repro.containers", "repro.atomic"), ("repro.containers", "repro.progress")}
 ALLOWED_NEIGHBOURS |= {(room, "repro.architectures") for room in ("repro.run", "repro.pipeline", "repro.bench")}
 ALLOWED_NEIGHBOURS |= {("repro.record.check", room) for room in ("repro.architectures", "repro.pipeline")}
+ALLOWED_NEIGHBOURS |= {
+    ("repro.run", "repro.ladder"),
+    ("repro.ladder", "repro.pipeline"),
+    ("repro.ladder", "repro.parity"),
+}
 ALLOWED_NEIGHBOURS |= {(room, "repro.record.check") for room in ("repro.record.menu", "repro.bench")}
 THIRD_PARTY_OF_THE_DOCTOR = {"pynvml", "packaging", "rich"}  # used where importable, never needed
 

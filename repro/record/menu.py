@@ -1,4 +1,4 @@
-"""The records as typed: check one, compare two. Words in, one call, print; judges nothing."""
+"""The records as typed: check one, compare two, archive one. Words in, one call, print; judges nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from repro.record.check import check_run
+from repro.record.crate import write_crate
 from repro.record.differ import differ, figures
 from repro.record.schema import RecordError, read_record
 from repro.record.write import newest_record
@@ -61,6 +62,17 @@ def diff(one: Path, other: Path, *, as_json: bool) -> int:
     for row in found:
         table.add_row(row.likely, row.name, row.one, row.other, row.why)
     Console(width=None if sys.stdout.isatty() else 200, markup=False).print(table)
+    return HOLDS
+
+
+def archive(run: Path, to: Path) -> int:
+    """Write the run as an RO-Crate; return 0, or 2 for a run that cannot be archived."""
+    try:
+        count = write_crate(run, to)
+    except RecordError as error:
+        sys.stderr.write(f"{error}\n")
+        return REJECTED
+    sys.stdout.write(f"{to}: {count} files\n")
     return HOLDS
 
 
