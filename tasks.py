@@ -160,6 +160,10 @@ def env_task(
         "stage": "stop after this stage: data, train, evaluate, compare, record or report",
         "smoke": "shorten every stage; the report says what was shortened",
         "plan": "say which stages would run and why, and stop",
+        "gate": "climb the ladder released, golden, short, full up to this gate; one that fails ends it",
+        "iterations": "of --gate short (default: 1000)",
+        "log": "the authors' training log, for the loss band of --gate short",
+        "golden": "outputs of the authors' code, for --gate golden",
         "checkpoint": "start from these weights (with --eval-only: judge them)",
         "eval-only": "do not train; needs --checkpoint",
         "without-can-bus": "go on with zeros for the car's motion where can_bus/ is missing",
@@ -181,6 +185,10 @@ def repro_task(
     stage: str = "",
     smoke: bool = False,
     plan: bool = False,
+    gate: str = "",
+    iterations: int = 0,
+    log: str = "",
+    golden: str = "",
     checkpoint: str = "",
     eval_only: bool = False,
     without_can_bus: bool = False,
@@ -203,7 +211,8 @@ def repro_task(
                     {"--recipe": recipe, "--data": data, "--dataroot": dataroot, "--run": run, "--stage": stage},
                     {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
                     {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
-                    {"--without-can-bus": without_can_bus},
+                    {"--without-can-bus": without_can_bus, "--gate": gate, "--log": log, "--golden": golden},
+                    {"--iterations": str(iterations or "")},
                     {"--gpus": str(gpus or ""), "--processes": str(processes or "")},
                     {"--nodes": str(nodes) if nodes != 1 else ""},
                 ),
@@ -300,17 +309,29 @@ def infos_task(
 @task(
     name="check",
     positional=["run"],
-    help={
-        "run": "a run folder, or a record in it",
-        "dataroot": "where the data set lies here, to have the stored results judged again",
-        "json": "print one JSON document and nothing else",
-    },
+    help={"run": "a run folder, or a record in it", "dataroot": "judge the stored results on this data set again"},
 )
 def check_task(_: Context, run: str, dataroot: str = "", json: bool = False) -> None:
     """Verify the record of somebody's run without a GPU: hashes, figures, verdict; metrics where the data is here."""
     from repro.__main__ import main
 
     _leave(main(["check", run, *_words({"--dataroot": dataroot, "--json": json})]))
+
+
+@task(name="diff", positional=["one", "other"], help={"one": "a run folder", "other": "another", "json": "as JSON"})
+def diff_task(_: Context, one: str, other: str, json: bool = False) -> None:
+    """Say what differs between two runs, the likeliest to have moved the metric first."""
+    from repro.__main__ import main
+
+    _leave(main(["diff", one, other, *_words({"--json": json})]))
+
+
+@task(name="archive", positional=["run", "to"], help={"run": "a run folder", "to": "the zip to write"})
+def archive_task(_: Context, run: str, to: str) -> None:
+    """Write a run as an RO-Crate: one zip with its record and every file that it names."""
+    from repro.__main__ import main
+
+    _leave(main(["archive", run, to]))
 
 
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
@@ -371,6 +392,8 @@ namespace = Collection(
     weights_task,
     infos_task,
     check_task,
+    diff_task,
+    archive_task,
     parity_task,
     lint_task,
     test_task,

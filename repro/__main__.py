@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from repro.recipe import AnyRecipe
 
 STAGES = ("data", "train", "evaluate", "compare", "record", "report")
+GATES = ("released", "golden", "short", "full")
 DATA = ("nuscenes", "nuscenes-mini", "coco", "synth")
 EPILOG = """\
 examples
@@ -98,16 +99,29 @@ def _parser() -> argparse.ArgumentParser:
     infos.add_argument("--prefix", default="./data/nuscenes/", help="stands before each path (default: %(default)s)")
     infos.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     infos.set_defaults(command=_infos)
-    check = commands.add_parser("check", help="verify the record of somebody's run: hashes, figures, verdict; no GPU")
-    check.add_argument("run", type=Path, help="a run folder, or a record in it")
-    check.add_argument("--dataroot", type=Path, help="where the data set lies here, to have the results judged again")
-    check.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
-    check.set_defaults(command=_check)
+    _add_records(commands)
     parity = commands.add_parser("parity", help="compare our maths with outputs of the authors' code")
     parity.add_argument("directory", type=Path, help="a golden set, laid out as ../shared/golden/A")
     parity.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     parity.set_defaults(command=_parity)
     return parser
+
+
+def _add_records(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = commands.add_parser("check", help="verify the record of somebody's run: hashes, figures, verdict; no GPU")
+    check.add_argument("run", type=Path, help="a run folder, or a record in it")
+    check.add_argument("--dataroot", type=Path, help="where the data set lies here, to have the results judged again")
+    check.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    check.set_defaults(command=_check)
+    diff = commands.add_parser("diff", help="two runs: what differs, the likeliest to have moved the metric first")
+    diff.add_argument("one", type=Path, help="a run folder, or a record in it")
+    diff.add_argument("other", type=Path, help="another")
+    diff.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
+    diff.set_defaults(command=_diff)
+    archive = commands.add_parser("archive", help="a run as an RO-Crate: one zip with its record and every file of it")
+    archive.add_argument("run", type=Path, help="a run folder")
+    archive.add_argument("to", type=Path, help="the zip to write")
+    archive.set_defaults(command=_archive)
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
@@ -122,6 +136,12 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--stage", choices=STAGES, default="report", help="stop after this stage")
     run.add_argument("--smoke", action="store_true", help="shorten every stage; the report says what was shortened")
     run.add_argument("--plan", action="store_true", help="say which stages would run and why, and stop")
+    run.add_argument("--gate", choices=GATES, help="climb the ladder up to this gate; a gate that fails ends it")
+    run.add_argument("--iterations", type=int, metavar="N", help="of --gate short (default: 1000)")
+    run.add_argument(
+        "--log", type=Path, metavar="FILE", help="the authors' training log, for the loss band of the gate"
+    )
+    run.add_argument("--golden", type=Path, metavar="DIR", help="outputs of the authors' code, for --gate golden")
     run.add_argument("--checkpoint", type=Path, metavar="FILE", help="start from these weights")
     run.add_argument("--eval-only", action="store_true", help="do not train; needs --checkpoint")
     run.add_argument("--without-can-bus", action="store_true", help="go on with zeros where the CAN bus is missing")
@@ -208,6 +228,18 @@ def _check(words: argparse.Namespace) -> int:
     from repro.record.menu import check  # noqa: PLC0415 — as above
 
     return check(words.run, dataroot=words.dataroot, as_json=words.json)
+
+
+def _diff(words: argparse.Namespace) -> int:
+    from repro.record.menu import diff  # noqa: PLC0415 — as above
+
+    return diff(words.one, words.other, as_json=words.json)
+
+
+def _archive(words: argparse.Namespace) -> int:
+    from repro.record.menu import archive  # noqa: PLC0415 — as above
+
+    return archive(words.run, words.to)
 
 
 def _parity(words: argparse.Namespace) -> int:

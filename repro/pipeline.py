@@ -55,6 +55,7 @@ class Job:
     processes: int = 1
     doctor: DoctorLook | None = None
     recording: dict[str, Any] | None = None  # the machine as the doctor saw it, redacted
+    limit: int | None = None  # iterations of a training that is to be short
     gate: str | None = None  # the gate of the ladder that this run is for
     gates: tuple[GateVerdict, ...] = ()  # what the lower ones said
 
@@ -164,6 +165,7 @@ def _train(job: Job, data: DataReady, run: RunDir, fabric: Fabric, key: str) -> 
         start=job.checkpoint,
         smoke=job.smoke,
         key=key,
+        limit=job.limit,
     )
 
 
@@ -254,6 +256,7 @@ def _train_key(job: Job, data: DataReady) -> dict[str, str]:
         "--checkpoint": sha256_of(job.checkpoint) if job.checkpoint else "none",
         "data set": data.fingerprint,
         "processes": str(job.processes),
+        **({"--iterations": str(job.limit)} if job.limit else {}),
     }
     parts = _parts(job.recipe, "data", "images", "augment", "model", "matcher", "losses", "optimizer", "schedule")
     parts |= _parts(job.recipe, "train") | (_parts(job.recipe, "smoke") if job.smoke else {})

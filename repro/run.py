@@ -26,6 +26,7 @@ from doctor.shell import LiveHost
 from repro.architectures import architecture_of
 from repro.data import DataError
 from repro.evaluate.formatting import EvaluationError
+from repro.ladder import SHORT, Climb, climb
 from repro.launch import TALK, LaunchError, Place, launch_command, leave_outcome, place_of, run_launched
 from repro.machine import machine_facts
 from repro.models.matching import DivergedError
@@ -58,6 +59,7 @@ USER_ERRORS = (
     CheckpointError,
     DivergedError,
     EvaluationError,
+    LogError,
     RecordError,
     RunDirError,
     TrainError,
@@ -164,12 +166,36 @@ def _run(words: argparse.Namespace, place: Place) -> int:
         job = from_first(
             fabric, lambda: _job(words, recipe, cast("_Checkup", checkup), processes=max(place.world, _asked(words)))
         )
+        if words.gate:
+            return _climb(words, job, folder.path, fabric)
         if words.plan:
             for stage in plan(job, folder) if place.rank == 0 else ():
                 sys.stdout.write(f"{stage.stage:<9} {'run ' if stage.runs else 'skip'}  {stage.why}\n")
             return DONE
         verdict = reproduce(job, folder, fabric, say=_say if place.rank == 0 else lambda _stage: None)
         return from_first(fabric, lambda: _conclude(words, job, folder, verdict))
+
+
+def _climb(words: argparse.Namespace, job: Job, folder: Path, fabric: Fabric) -> int:
+    """Climb the ladder of gates and print what each said; one that failed is exit code 1."""
+    say = _say if fabric.is_global_zero else lambda _stage: None
+    asked = Climb(
+        job=job,
+        folder=folder,
+        fabric=fabric,
+        top=words.gate,
+        open_folder=lambda path: _folder(path, fabric),
+        say=say,
+        iterations=words.iterations or SHORT,
+        log=words.log,
+        golden=words.golden,
+    )
+    said = climb(asked)
+    if fabric.is_global_zero:
+        document = {"schema_version": 1, "recipe": job.recipe.name, "gates": [asdict(verdict) for verdict in said]}
+        lines = [f"gate {verdict.gate:<9} {verdict.outcome}: {'; '.join(verdict.reasons)}" for verdict in said]
+        sys.stdout.write((json.dumps(document, indent=1) if words.json else "\n".join(lines)) + "\n")
+    return OUTSIDE_TOLERANCE if said[-1].outcome == "failed" else DONE
 
 
 def _folder(path: Path, fabric: Fabric) -> RunDir:
@@ -210,6 +236,17 @@ def _check(words: argparse.Namespace) -> None:
     if words.device == "cuda" and not torch.cuda.is_available():
         raise WordsError("--device cuda: PyTorch sees no GPU here; `invoke doctor` says why, or use --device cpu")
     _check_processes(words)
+    _check_gate(words)
+
+
+def _check_gate(words: argparse.Namespace) -> None:
+    if words.gate and (words.plan or words.eval_only or words.stage != "report"):
+        raise WordsError(f"--gate {words.gate} runs whole stages of its own: leave --plan, --eval-only and --stage out")
+    given = [f"--{name}" for name in ("log", "golden", "iterations") if getattr(words, name) is not None]
+    if given and not words.gate:
+        raise WordsError(f"{given[0]} belongs to the ladder: add --gate short, or full")
+    if words.iterations is not None and words.iterations < 1:
+        raise WordsError(f"--iterations {words.iterations}: at least 1")
 
 
 def _check_processes(words: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.run": 5,  # the main job as typed; asks the doctor
     "repro.released": 5,  # the weights as typed
     "repro.infos": 5,  # info files as typed
+    "repro.ladder": 5,  # gates: several runs, each on what the one below said
     "repro.pipeline": 5,
     "repro.architectures": 5,  # the table that the pipeline reads
     "repro.parity": 5,  # replays whole stages against golden outputs
@@ -44,6 +45,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.rundir": 1,
     "repro.atomic": 1,
     "repro.progress": 1,
+    "repro.curve": 1,
     "repro.launch": 1,
     "repro.stop": 1,
     "repro": 0,  # the package's own __init__: words only
@@ -53,6 +55,11 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
 ALLOWED_NEIGHBOURS = {("repro.rundir", "repro.atomic"), ("repro.run", "repro.pipeline")}
 ALLOWED_NEIGHBOURS |= {(room, "repro.architectures") for room in ("repro.run", "repro.pipeline", "repro.bench")}
 ALLOWED_NEIGHBOURS |= {("repro.record.check", room) for room in ("repro.architectures", "repro.pipeline")}
+ALLOWED_NEIGHBOURS |= {
+    ("repro.run", "repro.ladder"),
+    ("repro.ladder", "repro.pipeline"),
+    ("repro.ladder", "repro.parity"),
+}
 ALLOWED_NEIGHBOURS |= {(room, "repro.record.check") for room in ("repro.record.menu", "repro.bench")}
 THIRD_PARTY_OF_THE_DOCTOR = {"pynvml", "packaging", "rich"}  # used where importable, never needed
 

@@ -95,7 +95,7 @@ def trials(recipe: str, data: str, dataroot: Path, scratch: Path, count: int, se
         met = Counter(row["killed_in"] for row in rows)
         yield {
             "schema_version": 1,
-            "what": "runs killed at random, resumed, compared bit by bit with one left alone: metrics, weights, results",
+            "what": "runs killed at random and resumed, bit by bit beside one left alone: metrics, weights, results",
             "recipe": recipe,
             "seed": seed,
             "count": len(rows),
