@@ -213,7 +213,7 @@ def _look(job: Job, run: RunDir, facts: RunFacts) -> Look:
     try:
         samples = brings.samples(job.recipe, facts.data, facts.data.eval_split, job.cache)
         return brings.look(job.recipe, facts.data, samples, run.path / facts.metrics.results, facts.metrics.samples)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError) as error:
         return Look(kind=brings.kind, why=str(error))
 
 

@@ -53,6 +53,14 @@ def smoked(synth_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cwd
 
 
+def test_the_whole_path_ends_with_a_page_that_shows_every_camera_of_every_evaluated_frame(smoked: Path) -> None:
+    page = (smoked / "run" / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 2 * 6
+    assert "precision over recall" in page
+    assert "Total loss" in page
+    assert len(page) < 5_000_000
+
+
 def test_the_whole_path_ends_with_a_report_and_a_record_of_every_stage(smoked: Path) -> None:
     run = smoked / "run"
     assert (run / "report.md").read_text().startswith("# BEVFormer-nano")

@@ -40,6 +40,13 @@ def smoked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cwd
 
 
+def test_the_whole_path_ends_with_a_page_that_shows_the_evaluated_images(smoked: Path) -> None:
+    page = (smoked / "run" / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "precision over recall" in page
+    assert len(page) < 5_000_000
+
+
 def test_the_whole_path_ends_with_a_report_of_cocos_figures(smoked: Path) -> None:
     run = smoked / "run"
     report = (run / "report.md").read_text()

@@ -71,31 +71,27 @@ def line_chart(
     """Return a chart of lines of (x, y), with axes over all of them unless their ranges are given.
 
     A line of more than MOST_POINTS becomes means of neighbours, which `note` says. `last` is what to say of each line,
-    its last value by itself.
+    its last value by itself. What is not finite is left out: half precision may have had an infinite gradient.
     """
-    points = [point for line in lines.values() for point in line]
+    finite = {name: [p for p in line if all(map(math.isfinite, p))] for name, line in lines.items()}
+    points = [point for line in finite.values() for point in line]
     xs, ys = _reach([x for x, _ in points], x_range), _steps([y for _, y in points], y_range)
-    x_ticks = [tick for tick in _ticks(*xs, whole=x_range is None) if xs[0] <= tick <= xs[1]]
-    drawn = tuple(
-        Drawn(
-            name,
-            tuple((_along_x(x, xs), _along_y(y, ys)) for x, y in thinned(line)),
-            (last or {}).get(name) or f"{line[-1][1]:.4g} at the end",
-        )
-        for name, line in lines.items()
-        if line
-    )
-    most = max((len(line) for line in lines.values()), default=0)
     tens, unit = _unit(ys)
+    most = max((len(line) for line in finite.values()), default=0)
     return Chart(
         title=title,
         x_name=x_name,
         y_name=y_name + unit,
-        lines=drawn,
-        x_ticks=tuple((_along_x(x, xs), f"{x:,g}") for x in x_ticks),
+        lines=tuple(_drawn(name, line, xs, ys, (last or {}).get(name)) for name, line in finite.items() if line),
+        x_ticks=tuple((_along_x(x, xs), f"{x:,g}") for x in _ticks(*xs, whole=x_range is None) if xs[0] <= x <= xs[1]),
         y_ticks=tuple((_along_y(y, ys), f"{y / tens:.4g}") for y in ys),
         note=f"Each point is the mean of about {most / MOST_POINTS:.0f} rows." if most >= 1.5 * MOST_POINTS else "",
     )
+
+
+def _drawn(name: str, line: Sequence[Point], xs: Point, ys: Sequence[float], last: str | None) -> Drawn:
+    points = tuple((_along_x(x, xs), _along_y(y, ys)) for x, y in thinned(line))
+    return Drawn(name, points, last or f"{line[-1][1]:.4g} at the end")
 
 
 def thinned(line: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:

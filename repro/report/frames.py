@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from repro.data.geometry import img_from_lidar, rotation_of
-from repro.report.look import NOTICE, Look, Shown, View, picture_of, spread
+from repro.report.look import Look, Shown, View, picture_of, spread
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from repro.recipe import Recipe
 
 LONGEST_SIDE = 480
+NOTICE = "Images: nuScenes, CC BY-NC-SA 4.0, for non-commercial use. Keep that notice with this page."
 # as a driver would lay them out; cameras of other names follow
 LAYOUT = ("CAM_FRONT_LEFT", "CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_LEFT", "CAM_BACK", "CAM_BACK_RIGHT")
 Boxes = list[dict[str, Any]]
@@ -41,7 +42,7 @@ def look_at_frames(recipe: Recipe, data: DataReady, samples: Subset, results: Pa
         ),
         of=evaluated,
         reach=max(recipe.model.bev.range[3:5]),
-        notice="" if data.synthetic else NOTICE[data.dataset],
+        notice="" if data.synthetic else NOTICE,
     )
 
 

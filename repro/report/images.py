@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from repro.recipe import DetrRecipe
 
 LONGEST_SIDE = 640
+NOTICE = "Images: COCO; each has its own Flickr licence (cocodataset.org)."
 Boxes = list[dict[str, Any]]
 
 
@@ -30,7 +31,7 @@ def look_at_images(recipe: DetrRecipe, data: DataReady, split: CocoSplit, result
         kind="images",
         shown=tuple(shown_image(image, found[image.id], split) for image in images),
         of=evaluated,
-        notice="" if data.synthetic else "Images: COCO; each has its own Flickr licence (cocodataset.org).",
+        notice="" if data.synthetic else NOTICE,
     )
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MOST_VIEWS = 12
 JPEG_QUALITY = 72
 REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
-NOTICE = {"nuscenes": "Images: nuScenes, CC BY-NC-SA 4.0, for non-commercial use. Keep that notice with this page."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

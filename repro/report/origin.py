@@ -70,7 +70,7 @@ def origin_rows(record: Record) -> list[Row]:
         ("precision, threads", f"{numbers.precision}, {numbers.threads}"),
         ("processes", str(record.processes)),
         ("data files hashed", f"{len(files.tables)} tables, {len(files.images)} of {files.images_in_all} images"),
-        ("record", f"`record.json` of {record.written}, seal `{record.seal}`"),
+        ("record", f"of {record.written}, seal `{record.seal}`"),
     ]
 
 

@@ -201,31 +201,24 @@ def precision_charts(curves: PrecisionCurves | None, metrics: AnyMetrics) -> lis
     if curves is None:
         return []
     order = {name: place for place, (name, _) in enumerate(bars(metrics))}
-    classes = sorted(curves.classes.items(), key=lambda item: order.get(item[0], -1))
-    return [
-        line_chart(
-            name,
-            {
-                f"{threshold} {curves.unit}" if curves.unit == "m" else f"{curves.unit} {threshold}": [
-                    (place / (len(values) - 1), value) for place, value in enumerate(values)
-                ]
-                for threshold, values in thresholds.items()
-                if len(values) > 1
-            },
-            x_name="recall",
-            y_name="precision",
-            x_range=(0, 1),
-            y_range=(0, 1),
-            last={
-                f"{threshold} {curves.unit}" if curves.unit == "m" else f"{curves.unit} {threshold}": (
-                    f"mean {sum(values) / len(values):.3f}"
-                )
-                for threshold, values in thresholds.items()
-                if len(values) > 1
-            },
-        )
-        for name, thresholds in classes
-    ]
+    classes = sorted(curves.classes, key=lambda name: order.get(name, -1))
+    return [_precision_chart(name, curves.classes[name], curves.unit) for name in classes]
+
+
+def _precision_chart(name: str, thresholds: Mapping[str, Sequence[float]], unit: str) -> Chart:
+    named = {f"{word} {unit}" if unit == "m" else f"{unit} {word}": values for word, values in thresholds.items()}
+    recalls = {
+        word: [place / max(1, len(values) - 1) for place in range(len(values))] for word, values in named.items()
+    }
+    return line_chart(
+        name,
+        {word: list(zip(recalls[word], values, strict=True)) for word, values in named.items()},
+        x_name="recall",
+        y_name="precision",
+        x_range=(0, 1),
+        y_range=(0, 1),
+        last={word: f"mean {sum(values) / max(1, len(values)):.3f}" for word, values in named.items()},
+    )
 
 
 def loss_charts(losses: Sequence[Mapping[str, float]]) -> list[Chart]:

@@ -38,6 +38,12 @@ def test_a_short_line_is_drawn_as_it_is_with_dots() -> None:
     assert not chart.note
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_left_out(value: float) -> None:
+    chart = line_chart("a", {"b": [(0, 1.0), (1, value), (2, 2.0)], "c": [(0, value)]}, x_name="x", y_name="y")
+    assert [(line.name, len(line.points)) for line in chart.lines] == [("b", 2)]
+
+
 def test_one_point_alone_stands_in_the_middle() -> None:
     chart = line_chart("a", {"b": [(7, 3.0)]}, x_name="x", y_name="y")
     assert chart.lines[0].points[0][0] == pytest.approx((LEFT + WIDTH - RIGHT) / 2)

@@ -67,10 +67,10 @@ def test_an_image_is_named_where_there_was_one() -> None:
 
 
 def test_conditions_and_gates_stand_under_the_verdict() -> None:
-    condition = Condition(name="batch", published="8 clips", here="4 clips", allows=0.01, why="Half the clips.")
+    condition = Condition(name="batch", published="8 clips", here="4 clips", allows=0.01, why="half the clips")
     named = replace(facts(), verdict=replace(facts().verdict, conditions=(condition,)))
     gate = GateVerdict(gate="released", outcome="passed", reasons=("within 0.001",))
     shows = Shows(losses=(), curves=None, look=Look(kind="frames", why="gone"), record=plain_record(gates=(gate,)))
     html = page(TINY, named, shows)
-    assert "<strong>batch</strong>: 4 clips, published with 8 clips. Half the clips. (allows ±0.010)" in html
+    assert "<strong>batch</strong>: 4 clips, published with 8 clips; half the clips (allows ±0.010)" in html
     assert "<strong>released</strong>: passed. within 0.001" in html
