@@ -41,9 +41,10 @@ def choose(run: OpenRun, samples: Subset, scene: str, frame: int | None, most: i
 
     Only evaluated frames can be drawn: a smoke run has the first few. Raises RunDirError naming what there is.
     """
-    by_scene: dict[str, list[int]] = {}
-    for position in range(min(run.metrics.samples, len(samples))):
-        by_scene.setdefault(samples[position].scene_name, []).append(position)
+    of_token: dict[str, list[int]] = {}
+    for position, token in enumerate(samples.scenes[: run.metrics.samples]):
+        of_token.setdefault(token, []).append(position)
+    by_scene = {samples[positions[0]].scene_name: positions for positions in of_token.values()}
     names = list(by_scene)
     if scene == "all":
         wanted = names

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from repro.data.dataset import EvalFrames, FrameLoader
@@ -20,13 +21,15 @@ from repro.visualise.records import camera_views
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from repro.data import FrameRecord, Subset
     from repro.draw.frames import Chosen
     from repro.draw.opened import OpenRun
     from repro.models.bevformer import BEVFormer
+
+
+FLAT = 0.01  # a spread of feature norms below this share of them is drawn as next to none
 
 
 def cell_of(words: str, recipe: Recipe) -> tuple[int, int]:
@@ -61,7 +64,10 @@ def model_of(run: OpenRun) -> BEVFormer:
 def look_views(
     run: OpenRun, samples: Subset, chosen: Chosen, cell: tuple[int, int], layer: int
 ) -> Iterator[tuple[FrameRecord, LookView]]:
-    """Yield what the cell (row, column) samples in each drawn frame, history from the scene's first frame on."""
+    """Yield what the cell (row, column) samples in each drawn frame, history from the scene's first frame on.
+
+    Runs on the CPU in float32, whatever the run itself used. Raises CheckpointError, DataError.
+    """
     recipe, model = run.recipe, model_of(run)
     assert isinstance(recipe, Recipe), "attention of BEV cells belongs to BEVFormer"
     loader = FrameLoader(Path(run.data.dataroot), recipe)
@@ -104,9 +110,16 @@ def _heights(recipe: Recipe) -> list[float]:
 
 
 def _maps(query: torch.Tensor, pairs: torch.Tensor | None) -> NDArray[np.float32]:
-    """Return how strongly each cell of the two BEVs speaks that are sampled: feature norms [2, Q], 0..1 in each."""
+    """Return how strongly each cell of the two BEVs speaks that are sampled: feature norms [2, Q], as 0..1 in each.
+
+    The strongest and weakest twentieth are cut off, and so is what the turned history does not cover (zeros).
+    """
     halves = query[0].expand(2, -1, -1) if pairs is None else pairs
-    norms = halves.float().norm(dim=-1)
-    low, high = norms.amin(1, keepdim=True), norms.amax(1, keepdim=True)
-    maps: NDArray[np.float32] = ((norms - low) / (high - low).clamp(min=1e-9)).numpy()
+    norms = halves.float().norm(dim=-1).numpy()
+    maps: NDArray[np.float32] = np.zeros_like(norms)
+    for half, norm in zip(maps, norms, strict=True):
+        covered = norm > 0
+        if covered.any():
+            low, high = np.quantile(norm[covered], [0.05, 0.95])
+            half[covered] = ((norm[covered] - low) / max(high - low, FLAT * high)).clip(0, 1)
     return maps

@@ -18,7 +18,7 @@ from repro.visualise.film import FilmError, write_film
 from repro.visualise.frame import draw_frame
 from repro.visualise.image import draw_image
 from repro.visualise.looks import draw_look
-from repro.visualise.paper import pixels_of, save_png
+from repro.visualise.paper import save_png
 from repro.weights import CheckpointError
 
 if TYPE_CHECKING:
@@ -99,13 +99,12 @@ def _save(figures: Iterator[Figure], paths: list[Path], film: Path | None) -> li
 
         def pictures() -> Iterator[NDArray[np.uint8]]:
             for path, figure in zip(paths, figures, strict=True):
-                save_png(path, figure)
+                yield save_png(path, figure)
                 advance(1)
-                if film is not None:
-                    yield pixels_of(figure)
 
         if film is None:
-            list(pictures())
+            for _ in pictures():
+                pass
             return paths
         write_film(film, pictures())
     return [*paths, film]

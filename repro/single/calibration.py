@@ -12,6 +12,7 @@ import shutil
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from repro.atomic import replacing, write_json
@@ -83,7 +84,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     schema_version: Literal[1]
-    token: str = "frame"  # noqa: S105 — a sample's name
+    token: Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")] = "frame"  # noqa: S105 — names the results' folder
     cameras: dict[str, Camera]
     ego_from_lidar: Pose
     global_from_ego: Pose = IDENTITY
@@ -157,6 +158,26 @@ def read_frame(folder: Path, channels: Sequence[str]) -> FrameRecord:
         names=(),
         valid=np.zeros(0, bool),
     )
+
+
+def check_photos(record: FrameRecord, folder: Path, size: tuple[int, int]) -> None:
+    """Raise DataError unless every photo of a frame folder is a JPEG of `size` rows and columns."""
+    rows, columns = size
+    for camera in record.cameras:
+        path = folder / camera.path
+        try:
+            with Image.open(path) as photo:
+                kind, (wide, high) = photo.format, photo.size
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            words = getattr(error, "strerror", None) or "not an image that can be read"
+            raise DataError(f"{path}: {words}; {camera.channel} needs a JPEG of {columns}×{rows} pixels") from error
+        if kind != "JPEG":
+            raise DataError(f"{path}: a {kind} image; {camera.channel} needs a JPEG: convert it at quality 95 or more")
+        if (high, wide) != size:
+            raise DataError(
+                f"{path}: {wide}×{high} pixels; expected {columns}×{rows}: resize it, and multiply the first row "
+                f"of its intrinsic by {columns / wide:.4g} and the second by {rows / high:.4g}"
+            )
 
 
 def _camera(channel: str, calibration: Calibration) -> CameraRecord:

@@ -19,7 +19,7 @@ from repro.data.synth import write_synth
 from repro.evaluate.formatting import EvaluationError
 from repro.prepare import open_index
 from repro.recipe import Recipe, load_any_recipe, load_recipe
-from repro.single.calibration import FILE, read_frame, write_frame
+from repro.single.calibration import FILE, check_photos, read_frame, write_frame
 from repro.single.detect import detect_frame, detect_image, read_picture
 from repro.visualise.cuboids import cuboids_of_results
 from repro.visualise.frame import FrameView, draw_frame
@@ -153,7 +153,9 @@ def _frame(recipe: Recipe, words: argparse.Namespace) -> tuple[FrameRecord, Path
     """Return the frame that --frame names, and the folder its image paths start from."""
     folder = Path(words.frame)
     if folder.is_dir():
-        return read_frame(folder, recipe.data.cameras), folder
+        record = read_frame(folder, recipe.data.cameras)
+        check_photos(record, folder, recipe.images.raw_size)
+        return record, folder
     if folder.suffix or "/" in words.frame:
         raise DataError(
             f"--frame {words.frame}: no such folder; expected a folder with six JPEGs and {FILE}, or a sample token "

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 PHOTO, GAP, HEAD, FOOT = (576, 324), 8, 58, 46  # pixels
 HEIGHTS = colormaps["viridis"]  # told apart by every kind of colour vision, and in grey
 STRONGEST_AREA = 110.0  # points², of the largest weight in the picture
+KEY = (
+    "dots: area and opacity are the attention weight · black square: the cell · pale photos: not looked into · "
+    "grey in a BEV: how strong its features are (norm), white where the history has nothing · z in the LiDAR frame"
+)
 FAINTEST = 0.15  # opacity of a weight of zero
 
 
@@ -158,7 +162,7 @@ def _legend(figure: Figure, view: LookView) -> None:
     figure.legend(
         handles,
         words,
-        title="area and opacity: attention weight; coordinates in metres, LiDAR frame (z up from the LiDAR)",
+        title=KEY,
         alignment="left",
         title_fontsize=9,
         loc="lower left",

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from repro.atomic import replacing
 
@@ -76,7 +77,9 @@ def pixels_of(figure: Figure) -> NDArray[np.uint8]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save_png(path: Path, figure: Figure) -> None:
-    """Write the figure as a PNG, whole or not at all; the same figure gives the same bytes."""
+def save_png(path: Path, figure: Figure) -> NDArray[np.uint8]:
+    """Write the figure as a PNG, whole or not at all, and return its RGB pixels; equal figures give equal bytes."""
+    pixels = pixels_of(figure)
     with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
+        Image.fromarray(pixels).save(part, format="PNG", compress_level=4)
+    return pixels

@@ -85,6 +85,7 @@ def with_camera(key: str, value: Any) -> Callable[[dict[str, Any]], Any]:
         (lambda w: w.pop("ego_from_lidar"), "ego_from_lidar: missing"),
         (lambda w: w.update(schema_version=2), "schema_version is 2; input should be 1"),
         (lambda w: w.update(can_bus=[0.0] * 17), "can_bus"),
+        (lambda w: w.update({"token": "../../elsewhere"}), 'token is "../../elsewhere"'),
     ],
 )
 def test_a_mistake_is_named_with_its_place(

@@ -109,10 +109,16 @@ def test_mistakes_are_answered_in_words(
     assert "it fits --recipe bevformer_nano" in refused(capsys, *other, "--frame", "frame")
     photo = tmp_path / "frame" / "CAM_BACK.jpg"
     cv2.imwrite(str(photo), np.zeros((450, 800, 3), np.uint8))
-    assert "CAM_BACK.jpg" in (said := refused(capsys, *nano, "--frame", "frame"))
-    assert "[900, 1600" in said
+    said = refused(capsys, *nano, "--frame", "frame")
+    assert "CAM_BACK.jpg: 800×450 pixels; expected 1600×900" in said
+    assert "first row of its intrinsic by 2 and the second by 2" in said
+    cv2.imwrite(str(photo.with_suffix(".png")), np.zeros((900, 1600, 3), np.uint8))
+    photo.with_suffix(".png").rename(photo)
+    assert "a PNG image; CAM_BACK needs a JPEG" in refused(capsys, *nano, "--frame", "frame")
+    photo.write_text("no photo")
+    assert "CAM_BACK.jpg: not an image that can be read" in refused(capsys, *nano, "--frame", "frame")
     photo.unlink()
-    assert "CAM_BACK.jpg: missing" in refused(capsys, *nano, "--frame", "frame")
+    assert "CAM_BACK.jpg: No such file" in refused(capsys, *nano, "--frame", "frame")
 
 
 def test_an_image_of_any_size_goes_through_deformable_detr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,10 +16,12 @@ from repro.data import NuScenesIndex, open_nuscenes
 from repro.data.geometry import img_from_lidar
 from repro.recipe.schema import CAMERAS, CLASSES
 from repro.visualise.cuboids import NEAR_M, cuboids_of_boxes, cuboids_of_results, edges_in_image, homogeneous
-from repro.visualise.records import truth_of
+from repro.visualise.records import points_of, truth_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 AHEAD = np.array([[500.0, 400.0, 0.0, 0.0], [0.0, 300.0, -500.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0, 0, 0, 1]])  # along +y
 
@@ -63,6 +65,28 @@ def test_annotated_boxes_lie_where_the_same_boxes_of_a_result_file_lie(synth_roo
     # the LiDAR leans a degree to the ground, and annotated boxes stand upright in its frame (spec §F.1)
     np.testing.assert_allclose(truth.corners.mean(1), same.corners.mean(1), atol=1e-4)
     assert np.abs(truth.corners - same.corners).max() < 0.25
+
+
+@pytest.mark.shared
+def test_on_a_real_frame_each_drawn_box_holds_the_laser_points_that_its_annotation_counts(
+    shared_dir: Path, tmp_path: Path
+) -> None:
+    root = shared_dir / "nuscenes_one_frame"
+    record = open_nuscenes(root, "v1.0-mini", tmp_path, channels=CAMERAS)[0]
+    known = [name in CLASSES and bool(valid) for name, valid in zip(record.names, record.valid, strict=True)]
+    truth, points = truth_of(record, CLASSES), points_of(record, root)
+    assert points is not None
+    held = np.array([inside(corners, points) for corners in truth.corners])
+    counted = record.lidar_points[known]
+    assert held.sum() == pytest.approx(counted.sum(), rel=0.02)
+    assert (np.abs(held - counted) <= 1 + 0.1 * counted).mean() > 0.95
+
+
+def inside(corners: NDArray[np.float64], points: NDArray[np.float32]) -> int:
+    """Return how many points lie in a box, from its corners alone."""
+    sides = corners[[3, 1, 4]] - corners[0]  # along, across, up from the bottom front left corner
+    shares = (points - corners[0]) @ (sides / (sides**2).sum(1, keepdims=True)).T
+    return int(((shares >= 0) & (shares <= 1)).all(1).sum())
 
 
 def test_a_box_that_heads_forward_has_its_front_ahead_and_its_left_side_left() -> None:
