@@ -15,13 +15,7 @@ if TYPE_CHECKING:
 
 Point = tuple[float, float]
 BLACK, GREY, PALE, RULE = "#222222", "#767676", "#f2f4f7", "#d5d9e0"
-BLUE, ORANGE, GREEN, PINK, SKY = (
-    "#0072b2",
-    "#d55e00",
-    "#00795a",
-    "#b1478b",
-    "#56b4e9",
-)  # told apart by colour-blind eyes
+BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#00795a", "#b1478b"  # told apart by colour-blind eyes
 HEADS = (BLUE, ORANGE, GREEN, PINK, "#b07d00", "#3a9bd9", BLACK, "#8c6d31")
 FONT = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
 SIZE = 13  # of words, in pixels

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
@@ -101,6 +103,12 @@ def test_a_panel_whose_rows_grow_upwards_puts_the_first_at_the_bottom() -> None:
 @pytest.mark.parametrize(("value", "written"), [(1.0, "1"), (0.04, "0"), (-0.04, "0"), (12.35, "12.3"), ("a", "a")])
 def test_numbers_are_written_to_a_tenth_and_never_as_minus_nothing(value: float | str, written: str) -> None:
     assert spelled(value) == written
+
+
+@given(st.floats(min_value=-1e6, max_value=1e6))
+def test_a_written_number_is_near_and_plain(value: float) -> None:
+    assert abs(float(spelled(value)) - value) <= 0.05 + 1e-9
+    assert re.fullmatch(r"-?\d+(\.\d)?", spelled(value))
 
 
 def test_words_that_look_like_markup_stay_words() -> None:
