@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -55,9 +56,9 @@ def main(words: argparse.Namespace) -> int:
         return _complain(str(error), BAD_INPUT, as_json=words.json)
     ok = all(check.ok for frame in compared for check in frame.checks)
     if words.json:
-        rows = [{"history": frame.history, "layers": [asdict(check) for check in frame.checks]} for frame in compared]
+        rows = [{"history": frame.history, "layers": [_row(check) for check in frame.checks]} for frame in compared]
         document = {"schema_version": SCHEMA_VERSION, "ok": ok, "versions": versions, "frames": rows}
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+        sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
     else:
         sys.stdout.write("\n".join(_page(compared, versions)) + "\n")
     return SAME if ok else DIFFERENT
@@ -110,6 +111,11 @@ def _against(
             compared.append(Comparison(history is not None, checks))
             history = prediction.bev if recipe.model.use_history else None
     return compared
+
+
+def _row(check: Check) -> dict[str, Any]:
+    """Return a check as JSON has it: an error that is no number (shapes differ, NaN) is null."""
+    return {key: None if value == math.inf else value for key, value in asdict(check).items()}
 
 
 def _page(compared: list[Comparison], versions: dict[str, str]) -> list[str]:

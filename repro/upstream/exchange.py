@@ -103,8 +103,8 @@ def ask(python: Path, request: Path) -> Answer:
         )
     told: dict[str, Any] = json.loads(lines[-1].removeprefix(ANSWER))
     _check_same_weights(told)
-    outputs = json.loads(request.read_text(encoding="utf-8"))["outputs"]
-    return Answer(_by_frame(Path(outputs)), {str(name): str(value) for name, value in told["versions"].items()})
+    outputs = Path(json.loads(request.read_text(encoding="utf-8"))["outputs"])
+    return Answer(_by_frame(outputs), {str(name): str(value) for name, value in told["versions"].items()})
 
 
 def _check_same_weights(told: dict[str, Any]) -> None:
