@@ -123,7 +123,8 @@ class RunDir:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
+        if self._lock is not None and not self._lock.closed:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)  # for a child too that was forked a moment ago and still has it open
             self._lock.close()
 
     def file_of(self, stage: str) -> Path:
