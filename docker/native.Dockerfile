@@ -40,7 +40,7 @@ RUN PIP_NO_CACHE_DIR=1 ./bevready --version && rm -f /opt/venv/install.log /opt/
 
 # The operators: a compiler that the image itself does not keep.
 FROM stack AS operators
-# No versions of Debian's packages, as in the base.
+# No versions of Debian's packages, as above.
 # hadolint ignore=DL3008
 RUN set -eu; \
     if ! command -v g++; then \

@@ -26,7 +26,7 @@ WORKDIR /opt/bevready
 
 # The environment, phase by phase, by the same code and the same hashes as on a host.
 FROM base AS environment
-# No versions of Debian's packages, as in the base.
+# No versions of Debian's packages, as above.
 # hadolint ignore=DL3008
 RUN set -eu; \
     if ! command -v g++; then \
