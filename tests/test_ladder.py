@@ -58,7 +58,7 @@ def test_golden_outputs_that_differ_end_the_climb(
     np.savez(modules / "bbox_codes_more.npz", **{**other, "normalized": other["normalized"] + 1e-3})
     assert main([*words, "--gate", "full"]) == 1
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == ("gate golden    failed: 2 of 3 cases agree with the authors' code; modules/bbox_codes_more differs")
+    assert last == ("gate golden    failed: 2 of 3 cases agree with the authors' code; bbox_codes_more differs")
     assert not (tmp_path / "run" / "short").exists()
 
 
