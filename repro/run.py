@@ -24,6 +24,7 @@ from doctor.probes import Question
 from doctor.record import Recorder, Subject
 from doctor.shell import LiveHost
 from repro.architectures import architecture_of
+from repro.curve import LogError
 from repro.data import DataError
 from repro.evaluate.formatting import EvaluationError
 from repro.ladder import SHORT, Climb, climb

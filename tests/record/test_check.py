@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from tests.record.runs import forge, smoke
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from repro.record.check import Finding
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def kept(synth_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished smoke run; whoever changes something puts it back."""
-    folder = tmp_path_factory.mktemp("checked") / "run"
+    folder = tmp_path_factory.mktemp("checked")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder.parent)
-        assert smoke(folder, synth_root) == 0
-    return folder
+        patch.chdir(folder)
+        assert smoke(Path("run"), synth_root) == 0
+    return folder / "run"
 
 
 @pytest.fixture
@@ -46,6 +46,34 @@ def test_an_honest_run_is_accepted_with_its_metrics_judged_anew(kept: Path) -> N
     findings = check_run(kept)
     assert {finding.state for finding in findings} == {"holds"}
     assert findings[-1].words == "the official evaluator says the same of the stored result file"
+
+
+def test_two_runs_of_one_recipe_are_the_same_but_for_their_times(
+    kept: Path, synth_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert smoke(Path("run"), synth_root) == 0
+    again, before = (read_record(folder / "record.json") for folder in (tmp_path / "run", kept))
+    assert again.lasting() == before.lasting()
+    assert again.written != before.written
+    for name in ("train/weights.pth", "evaluate/results_nusc.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (kept / name).read_bytes()
+
+
+def test_a_record_is_not_written_twice_and_never_overwritten(
+    kept: Path, run: Path, synth_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = (run / "record.json").read_bytes()
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(kept.parent / "data", tmp_path / "data")
+    assert smoke(Path("run"), synth_root) == 0
+    assert not (run / "record-2.json").exists()
+    (run / "evaluate.json").unlink()  # the stage runs again, and that is another run
+    assert smoke(Path("run"), synth_root) == 0
+    assert (run / "record.json").read_bytes() == first
+    second = read_record(run / "record-2.json")
+    assert second.supersedes == read_record(run / "record.json").seal
+    assert check_run(run)[0].words.startswith("record-2.json")
 
 
 def test_without_the_data_set_all_but_the_metrics_is_checked(kept: Path, tmp_path: Path) -> None:
