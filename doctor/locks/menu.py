@@ -100,23 +100,26 @@ def _judged(options: argparse.Namespace, stack: str, folder: Path, prefix: Path)
     found = judge(
         wanted, there.installed, strays=there.strays, records=there.records, pip=f"{prefix / 'bin' / 'python'} -m pip"
     )
+    modules: list[str] = []
     if options.diff and not options.verify:
         found = [row for row in found if row.kind not in FILES]
     else:
-        told = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
-        found += broken_imports(prefix, told.get("imports", ()))
+        modules = json.loads((folder / "stack.json").read_text(encoding="utf-8")).get("imports", [])
+        found += broken_imports(prefix, modules)
     lines = [f"{row}\n          {row.fix}" for row in found]
-    return _print(options, stack, [*lines, _end(wanted, found, prefix, there)], found, DIFFERENT if found else FINE)
+    tried = f", {len(modules)} modules imported" if modules else ""
+    end = f"{prefix}: Python {there.python}, {len(wanted)} packages pinned here{tried}, {_end(found, prefix)}"
+    return _print(options, stack, [*lines, end], found, DIFFERENT if found else FINE)
 
 
 def _wanted(pins: Sequence[Pin], there: Environment) -> list[Pin]:
     return [pin for pin in pins if not pin.marker or there.markers[pin.marker]]
 
 
-def _end(wanted: Sequence[Pin], found: Sequence[Difference], prefix: Path, there: Environment) -> str:
+def _end(found: Sequence[Difference], prefix: Path) -> str:
     words = f"{len(found)} differences" if found else "all as the lock says"
     unnoted = "" if noted(prefix) else "; nobody noted its RECORDs when it was made, so a rewritten one is not seen"
-    return f"{prefix}: Python {there.python}, {len(wanted)} packages pinned here, {words}{unnoted}"
+    return words + unnoted
 
 
 def _print(
