@@ -89,11 +89,12 @@ def _cuts(recipe: AnyRecipe, metrics: AnyMetrics) -> Iterable[Condition]:
     chunks = 1 if recipe.eval.split == "scene" else metrics.processes
     cuts = abs(chunks - PUBLISHED_PROCESSES)
     if cuts:
+        touched = min(cuts * FRAMES_A_CUT / metrics.samples_in_split, 1.0)  # the share of all frames
         yield Condition(
             name="processes at evaluation",
             published=str(PUBLISHED_PROCESSES),
             here=f"{metrics.processes}" + (", scenes whole" if recipe.eval.split == "scene" else ""),
-            allows=math.ceil(cuts * FRAMES_A_CUT / metrics.samples_in_split * WORTH_OF_HISTORY * 1e4) / 1e4,
+            allows=math.ceil(touched * WORTH_OF_HISTORY * 1e4) / 1e4,
             why="sequences are cut at other frames, and the first frames behind a cut have no history",
         )
 

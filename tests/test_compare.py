@@ -92,6 +92,12 @@ def test_fewer_processes_at_evaluation_widen_the_tolerance_by_what_seven_cuts_ca
     assert judge(measured(0.3494, 0.252), processes=1).outcome == "degraded"
 
 
+def test_cuts_touch_no_more_frames_than_there_are() -> None:
+    verdict = judge(replace(measured(0.354, 0.252), samples_in_split=2), processes=1)
+    (cuts,) = (found for found in verdict.conditions if found.name == "processes at evaluation")
+    assert cuts.allows == 0.069  # what history is worth where no frame has any
+
+
 def test_a_model_without_history_loses_nothing_at_a_cut() -> None:
     model = TINY.model.model_copy(update={"use_history": False})
     verdict = judge(measured(0.3498, 0.252), processes=1, recipe=TINY.model_copy(update={"model": model}))
