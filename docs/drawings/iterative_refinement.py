@@ -69,8 +69,8 @@ def draw_boxes(sheet: Sheet, boxes: list[list[float]]) -> None:
         corners = (x - width / 2, y - height / 2), (x + width / 2, y + height / 2)
         panel.rectangle(*corners, stroke=BLUE, stroke_opacity=strength, stroke_width=1.5)
         panel.dots([(x, y)], size=5, colour=BLUE)
-    panel.words(boxes[0][:2], "r0", by=(6, 12), fill=BLUE)
-    panel.words(boxes[1][:2], "r1", by=(6, 12), fill=BLUE)
+    panel.words(boxes[0][:2], "r0", by=(-20, 4), fill=BLUE)
+    panel.words(boxes[1][:2], "r1", by=(-20, 4), fill=BLUE)
     x, y, width, height = WANTED
     corners = (x - width / 2, y - height / 2), (x + width / 2, y + height / 2)
     panel.rectangle(*corners, stroke=ORANGE, stroke_width=2, stroke_dasharray="6 4")
