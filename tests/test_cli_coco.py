@@ -63,6 +63,14 @@ def test_the_whole_path_ends_with_a_report_of_cocos_figures(smoked: Path) -> Non
     )
 
 
+def test_the_record_of_the_run_is_accepted_with_its_boxes_judged_anew(
+    smoked: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(smoked)
+    assert main(["check", "run"]) == 0
+    assert "holds  metrics: the official evaluator says the same of the stored result file" in capsys.readouterr().out
+
+
 def test_a_second_call_would_do_nothing_again_until_the_annotations_change(
     smoked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
