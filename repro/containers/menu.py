@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 DONE, BAD_INPUT, NO_LOOK, INTERRUPTED = 0, 2, 3, 130
 MISTAKES = (EngineError, BuildError, ContextError, PinError)
-STACKS = ("cu130", "cu128", "cu126", "upstream")
+UPSTREAM = "upstream"
 CDI_SINCE = 25  # docker's own support of CDI
 
 
@@ -160,7 +160,8 @@ def _doctor(words: argparse.Namespace) -> int:
     sys.stdout.write(f"inside     {tag_of(words.stack)}\n")
     sys.stdout.flush()
     words.force = True  # what does not fit was said
-    code = _go(words, (PYTHON, "-m", "doctor"), (), Path("/work"), seen=seen)
+    asked = (PYTHON, "-m", "doctor") if words.stack != UPSTREAM else ("python3", "-m", "doctor", "--python", PYTHON)
+    code = _go(words, asked, (), Path("/work"), seen=seen)
     return BAD_INPUT if seen.num_problems or problems else code
 
 
@@ -170,6 +171,8 @@ def run_recipe(words: argparse.Namespace) -> int:
 
 
 def _run_recipe(words: argparse.Namespace) -> int:
+    if words.container == UPSTREAM:
+        raise BuildError("--container upstream: that stack is for comparison; run in cu130, cu128 or cu126")
     here = Path.cwd()
     mounts = mounts_for(
         here=here,

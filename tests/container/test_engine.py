@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from repro.__main__ import main as run_repro
 from repro.containers.building import BuildError, Order, follow
 from repro.containers.engine import Engine, EngineError, connect, find_address
 from repro.containers.menu import RefusedError, choose_gpus, main, without_container
@@ -207,6 +208,11 @@ class TestBuildWords:
         told = Order(stack="cu126", base="debian:x@sha256:1").arguments("0", "560.28")
         assert (told["BASE"], told["BASE_NAME"], told["BASE_DIGEST"]) == ("debian:x@sha256:1", "debian:x", "sha256:1")
         assert "PIP_INDEX_URL" not in told
+
+
+def test_the_authors_stack_is_no_place_to_run_from(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_repro(["run", "--recipe", "bevformer_tiny", "--container", "upstream"]) == 2
+    assert "run in cu130, cu128 or cu126" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
