@@ -1,6 +1,8 @@
-"""From named values to the words of a command line, for tasks that call a menu."""
+"""What tasks of the menu share: from named values to the words of a command line, and from exit codes to the end."""
 
 from __future__ import annotations
+
+from invoke.exceptions import Exit
 
 
 def words(*options: dict[str, str | bool]) -> list[str]:
@@ -12,3 +14,9 @@ def words(*options: dict[str, str | bool]) -> list[str]:
         elif value:
             typed += [name, str(value)]
     return typed
+
+
+def leave(code: int) -> None:
+    """End the task with an exit code. Raises Exit unless it is 0."""
+    if code:
+        raise Exit(code=code)

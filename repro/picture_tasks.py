@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
-from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from repro.flags import words
+from repro.flags import leave, words
 
 
 @task(
@@ -84,9 +83,3 @@ def predict_task(
     where: dict[str, str | bool] = {"--dataroot": dataroot, "--out": out, "--example": example}
     how: dict[str, str | bool] = {"--threshold": threshold, "--device": device, "--json": json}
     leave(main(["predict", *words(what, where, how)]))
-
-
-def leave(code: int) -> None:
-    """End the task with an exit code. Raises Exit unless it is 0."""
-    if code:
-        raise Exit(code=code)
