@@ -205,6 +205,7 @@ def _add_draw(draw: argparse.ArgumentParser) -> None:
     draw.add_argument(
         "--video", nargs="?", const="mp4", default="", choices=("", "mp4", "gif"), help="also a film of each scene"
     )
+    draw.add_argument("--dataroot", type=Path, metavar="DIR", help="where the data set lies now, if it has moved")
     draw.add_argument("--out", type=Path, metavar="DIR", help="where the pictures go (default: drawings/ in the run)")
     draw.set_defaults(command=_draw)
 

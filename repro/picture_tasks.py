@@ -22,6 +22,7 @@ from repro.flags import leave, words
         "attention": "ROW,COL: draw where this cell of the BEV looks instead",
         "layer": "with --attention: of this encoder layer, from 0; -1 is the last",
         "video": "also a film of each scene: mp4 (two key frames a second) or gif",
+        "dataroot": "where the data set lies now, if it has moved",
         "out": "where the pictures go (default: drawings/ in the run)",
     },
     optional=["video"],
@@ -36,6 +37,7 @@ def draw_task(
     attention: str = "",
     layer: int = -1,
     video: Any = None,
+    dataroot: str = "",
     out: str = "",
 ) -> None:
     """Draw key frames, attention or images of an evaluated run as PNG, and scenes as films."""
@@ -43,8 +45,8 @@ def draw_task(
 
     film = "mp4" if video is True else video or ""  # invoke gives True for a bare --video
     which: dict[str, str | bool] = {"--run": run, "--scene": scene, "--frame": frame, "--most": most, "--out": out}
-    how: dict[str, str | bool] = {"--attention": attention, "--video": film, "--threshold": threshold}
-    leave(main(["draw", *words(which, how), f"--layer={layer}"]))
+    how: dict[str, str | bool] = {"--attention": attention, "--video": film, "--dataroot": dataroot}
+    leave(main(["draw", *words(which, how, {"--threshold": threshold}), f"--layer={layer}"]))
 
 
 @task(

@@ -80,7 +80,7 @@ def _listed(names: Sequence[str], shown: int = 8) -> str:
     return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
-def views(run: OpenRun, samples: Subset, chosen: Chosen, threshold: float) -> Iterator[tuple[FrameRecord, FrameView]]:
+def views(run: OpenRun, samples: Subset, chosen: Chosen, threshold: float) -> Iterator[FrameView]:
     """Yield the drawn frames of a scene, one after the other. Raises DataError, RunDirError."""
     assert isinstance(run.recipe, Recipe), "frames belong to BEVFormer"
     recipe, dataroot = run.recipe, Path(run.data.dataroot)
@@ -88,17 +88,14 @@ def views(run: OpenRun, samples: Subset, chosen: Chosen, threshold: float) -> It
     entries = nuscenes_entries(run.results, [tokens[chosen.positions[place]] for place in chosen.drawn])
     for place in chosen.drawn:
         record = samples[chosen.positions[place]]
-        yield (
-            record,
-            FrameView(
-                title=_title(run, record, place, len(chosen.positions)),
-                cameras=camera_views(record, dataroot, recipe.images.raw_size),
-                truth=truth_of(record, recipe.data.classes),
-                predictions=cuboids_of_results(entries[record.token], record),
-                threshold=threshold,
-                bev_range=recipe.model.bev.range,
-                points=points_of(record, dataroot),
-            ),
+        yield FrameView(
+            title=_title(run, record, place, len(chosen.positions)),
+            cameras=camera_views(record, dataroot, recipe.images.raw_size),
+            truth=truth_of(record, recipe.data.classes),
+            predictions=cuboids_of_results(entries[record.token], record),
+            threshold=threshold,
+            bev_range=recipe.model.bev.range,
+            points=points_of(record, dataroot),
         )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from repro.data import FrameRecord, Subset
+    from repro.data import Subset
     from repro.draw.frames import Chosen
     from repro.draw.opened import OpenRun
     from repro.models.bevformer import BEVFormer
@@ -61,9 +61,7 @@ def model_of(run: OpenRun) -> BEVFormer:
 
 
 @torch.inference_mode()
-def look_views(
-    run: OpenRun, samples: Subset, chosen: Chosen, cell: tuple[int, int], layer: int
-) -> Iterator[tuple[FrameRecord, LookView]]:
+def look_views(run: OpenRun, samples: Subset, chosen: Chosen, cell: tuple[int, int], layer: int) -> Iterator[LookView]:
     """Yield what the cell (row, column) samples in each drawn frame, history from the scene's first frame on.
 
     Runs on the CPU in float32, whatever the run itself used. Raises CheckpointError, DataError.
@@ -81,19 +79,16 @@ def look_views(
         if place not in chosen.drawn:
             continue
         record = samples[chosen.positions[place]]
-        yield (
-            record,
-            LookView(
-                title=f"{recipe.name} · encoder layer {layer} · {record.scene_name} · key frame {place}",
-                cell=cell,
-                bev=recipe.model.bev,
-                cameras=camera_views(record, Path(run.data.dataroot), recipe.images.raw_size),
-                filled=_filled(recipe),
-                heights_m=_heights(recipe),
-                spatial=caught.spatial_look(number),
-                temporal=caught.temporal_look(number),
-                maps=_maps(caught.temporal[0], caught.temporal[2]).reshape(2, recipe.model.bev.rows, -1),
-            ),
+        yield LookView(
+            title=f"{recipe.name} · encoder layer {layer} · {record.scene_name} · key frame {place}",
+            cell=cell,
+            bev=recipe.model.bev,
+            cameras=camera_views(record, Path(run.data.dataroot), recipe.images.raw_size),
+            filled=_filled(recipe),
+            heights_m=_heights(recipe),
+            spatial=caught.spatial_look(number),
+            temporal=caught.temporal_look(number),
+            maps=_maps(caught.temporal[0], caught.temporal[2]).reshape(2, recipe.model.bev.rows, -1),
         )
 
 

@@ -58,7 +58,7 @@ def _draw(words: argparse.Namespace) -> list[Path]:
         raise RunDirError(f"--threshold {words.threshold:g}: expected a score from 0 to 1")
     if words.most is not None and words.most < 1:
         raise RunDirError(f"--most {words.most}: expected at least one picture")
-    run = open_run(words.run)
+    run = open_run(words.run, words.dataroot)
     folder = words.out or run.path / "drawings"
     return _frames(run, words, folder) if isinstance(run.recipe, Recipe) else _images(run, words, folder)
 
@@ -72,9 +72,9 @@ def _frames(run: OpenRun, words: argparse.Namespace, folder: Path) -> list[Path]
     written: list[Path] = []
     for chosen in choose(run, samples, words.scene or "0", words.frame, words.most):
         if words.attention:
-            figures = (draw_look(view) for _, view in look_views(run, samples, chosen, cell, layer))
+            figures = (draw_look(view) for view in look_views(run, samples, chosen, cell, layer))
         else:
-            figures = (draw_frame(view) for _, view in views(run, samples, chosen, words.threshold))
+            figures = (draw_frame(view) for view in views(run, samples, chosen, words.threshold))
         names = [f"{chosen.scene}-{place:02}{looking}.png" for place in chosen.drawn]
         film = folder / f"{chosen.scene}{looking}.{words.video}" if words.video else None
         written += _save(figures, [folder / name for name in names], film)

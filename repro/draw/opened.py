@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from repro.artifacts import CocoMetrics, DataReady, Metrics, Trained
 from repro.recipe import Recipe
@@ -22,6 +22,30 @@ if TYPE_CHECKING:
 
 CACHE = Path("data") / "index"
 _AGAIN = "delete the run's evaluate.json and type the run's command again"
+
+
+Real = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Entry(BaseModel):
+    """What is drawn of an entry of a nuScenes result file."""
+
+    translation: tuple[Real, Real, Real]
+    size: tuple[Real, Real, Real]
+    rotation: tuple[Real, Real, Real, Real]
+    velocity: tuple[Real, Real]
+    detection_name: str
+    detection_score: Real
+
+    @field_validator("rotation")
+    @classmethod
+    def _turns(cls, rotation: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        if not any(rotation):
+            raise ValueError("a rotation of length zero")
+        return rotation
+
+
+_LINE = TypeAdapter(dict[str, list[_Entry]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +69,20 @@ class OpenRun:
         return self.path / self.metrics.results
 
 
-def open_run(path: Path) -> OpenRun:
-    """Return what an evaluated run left behind. Raises RunDirError for a folder that is none, or not that far."""
+def open_run(path: Path, dataroot: Path | None = None) -> OpenRun:
+    """Return what an evaluated run left behind; its data set has moved to `dataroot`, if that is given.
+
+    Raises RunDirError for a folder that is no run, or one that was not evaluated yet.
+    """
     if not (path / "recipe.json").is_file():
         raise RunDirError(f"{path}: no run folder (it has no recipe.json); name one that `invoke repro` made")
     recipe = _recipe(path / "recipe.json")
     folder = RunDir(path, guest=True)
+    data = folder.load("data", DataReady)
     return OpenRun(
         path=path,
         recipe=recipe,
-        data=folder.load("data", DataReady),
+        data=data if dataroot is None else replace(data, dataroot=str(dataroot)),
         trained=folder.load("train", Trained),
         metrics=folder.load("evaluate", Metrics)
         if isinstance(recipe, Recipe)
@@ -85,9 +113,11 @@ def nuscenes_entries(path: Path, tokens: Collection[str]) -> dict[str, list[dict
             for line in file:
                 token = line[1:].split('"', 1)[0]
                 if line.startswith('"') and token in tokens:
-                    found |= json.loads(f"{{{line.strip().rstrip(',')}}}")
+                    sample = _LINE.validate_json(f"{{{line.strip().rstrip(',')}}}")
+                    found |= {name: [entry.model_dump() for entry in entries] for name, entries in sample.items()}
     except (OSError, ValueError) as error:
-        raise RunDirError(f"{path}: not a result file that can be read ({error}); {_AGAIN}") from error
+        said = str(error).replace("\n", " ")[:200]
+        raise RunDirError(f"{path}: not a result file that can be read ({said}); {_AGAIN}") from error
     missing = [token for token in tokens if token not in found]
     if missing:
         raise RunDirError(f"{path}: no entry for sample {missing[0]}; {_AGAIN}")

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from repro.__main__ import main
 from repro.artifacts import CocoMetrics
 from repro.data.dataset import annotated
+from repro.draw.opened import nuscenes_entries
 from repro.evaluate.coco import CocoBox, write_coco_results
-from repro.evaluate.formatting import format_detections, write_results
+from repro.evaluate.formatting import ResultBox, format_detections, write_results
 from repro.models.bevformer import build_bevformer
 from repro.prepare import open_index, open_split
 from repro.recipe import load_detr_recipe, load_recipe
-from repro.rundir import RunDir
+from repro.rundir import RunDir, RunDirError
 from repro.tensors import Detections
 from repro.weights import save_checkpoint
 from tests.plain_run import FULL, VAL, measured
@@ -131,6 +134,43 @@ def test_a_result_file_without_the_frame_is_named(
     (tmp_path / "evaluate").mkdir()
     write_results(tmp_path / "evaluate" / "results_nusc.json", {"another": []})
     assert "no entry for sample" in refused(capsys, "--run", tmp_path)
+
+
+def test_a_data_set_that_moved_is_found_with_dataroot(
+    run: Path, synth_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "nowhere" in refused(capsys, "--run", run, "--dataroot", "nowhere")
+    (tmp_path / "moved").symlink_to(synth_root)
+    words = ["draw", "--run", str(run), "--frame", "2", "--dataroot", "moved", "--out", "out"]
+    assert main(words) == 0
+    assert drawn(capsys.readouterr().out) == ["scene-0061-02.png"]
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 1000), byte=st.integers(0, 255))
+def test_a_damaged_result_file_is_read_or_refused_in_words(tmp_path: Path, place: int, byte: int) -> None:
+    entry = ResultBox(
+        sample_token="t",  # noqa: S106 — a sample's name
+        translation=[1.0, 2.0, 3.0],
+        size=[1.0, 2.0, 1.5],
+        rotation=[1.0, 0.0, 0.0, 0.0],
+        velocity=[0.0, 0.0],
+        detection_name="car",
+        detection_score=0.5,
+        attribute_name="vehicle.parked",
+    )
+    path = tmp_path / "results.json"
+    write_results(path, {"first": [], "t": [entry], "last": []})
+    data = bytearray(path.read_bytes())
+    data[place % len(data)] = byte
+    path.write_bytes(data)
+    try:
+        found = nuscenes_entries(path, ["t"])["t"]
+    except RunDirError as error:
+        assert "results.json" in str(error)  # noqa: PT017 — either ending is fine
+    else:
+        assert len(found) <= 1
+        assert all(len(box["rotation"]) == 4 for box in found)
 
 
 def test_images_of_a_deformable_detr_run_are_drawn(
