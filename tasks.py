@@ -7,11 +7,16 @@ from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
-from invoke.exceptions import Exit
 from invoke.tasks import task
 
+from repro.containers.tasks import DOCKER_TASKS
+from repro.flags import leave as _leave
+from repro.flags import words as _words
+from repro.picture_tasks import draw_task, predict_task
+from repro.record_tasks import archive_task, check_task, diff_task
+
 ROOT = Path(__file__).resolve().parent
-SOURCES = "doctor repro tests tasks.py"
+SOURCES = "docs doctor repro tests tasks.py"
 
 
 @task(
@@ -157,17 +162,23 @@ def env_task(
         "data": "nuscenes (the full set), nuscenes-mini, coco, or synth (made on the spot, no licence needed)",
         "dataroot": "the folder that holds samples/ and v1.0-*/, or annotations/, *2017/ (default: data/nuscenes, …)",
         "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA[-smoke])",
-        "stage": "stop after this stage: data, train, evaluate, compare or report",
+        "stage": "stop after this stage: data, train, evaluate, compare, record or report",
         "smoke": "shorten every stage; the report says what was shortened",
         "plan": "say which stages would run and why, and stop",
+        "gate": "climb the ladder released, golden, short, full up to this gate; one that fails ends it",
+        "iterations": "of --gate short (default: 1000)",
+        "log": "the authors' training log, for the loss band of --gate short",
+        "golden": "outputs of the authors' code, for --gate golden",
         "checkpoint": "start from these weights (with --eval-only: judge them)",
         "eval-only": "do not train; needs --checkpoint",
         "without-can-bus": "go on with zeros for the car's motion where can_bus/ is missing",
+        "infos": "read frames from upstream's nuscenes_infos_temporal_*.pkl in this folder instead of the tables",
         "quirks": "head (the recipe's) or released (what the published checkpoints were trained with)",
         "device": "auto, cpu or cuda",
         "gpus": "as this many processes, one a GPU, through torchrun (srun in a SLURM job with --nodes)",
         "processes": "the same on the CPU, for trying: with --device cpu",
         "nodes": "on this many machines, with that many processes each",
+        "container": "the same in the container of this stack; the run folder lies here and is yours",
         "force": "go on although the doctor found problems",
         "json": "print the verdict as one JSON document and nothing else",
     },
@@ -181,18 +192,24 @@ def repro_task(
     stage: str = "",
     smoke: bool = False,
     plan: bool = False,
+    gate: str = "",
+    iterations: int = 0,
+    log: str = "",
+    golden: str = "",
     checkpoint: str = "",
     eval_only: bool = False,
     without_can_bus: bool = False,
+    infos: str = "",
     quirks: str = "head",
     device: str = "auto",
     gpus: int = 0,
     processes: int = 0,
     nodes: int = 1,
+    container: str = "",
     force: bool = False,
     json: bool = False,
 ) -> None:
-    """Reproduce a number: doctor, data, train, evaluate, compare, report. Ctrl-C leaves a run that resumes."""
+    """Reproduce a number: doctor, data, train, evaluate, compare, record, report. Ctrl-C leaves a run that resumes."""
     from repro.__main__ import main
 
     _leave(
@@ -203,7 +220,8 @@ def repro_task(
                     {"--recipe": recipe, "--data": data, "--dataroot": dataroot, "--run": run, "--stage": stage},
                     {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
                     {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
-                    {"--without-can-bus": without_can_bus},
+                    {"--without-can-bus": without_can_bus, "--infos": infos, "--container": container},
+                    {"--gate": gate, "--log": log, "--golden": golden, "--iterations": str(iterations or "")},
                     {"--gpus": str(gpus or ""), "--processes": str(processes or "")},
                     {"--nodes": str(nodes) if nodes != 1 else ""},
                 ),
@@ -214,7 +232,7 @@ def repro_task(
 
 @task(
     name="recipes",
-    positional=["show"],
+    positional=[],
     help={"show": "print this recipe as read, defaults included", "json": "as JSON"},
 )
 def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
@@ -229,7 +247,7 @@ def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
     positional=["directory"],
     help={"directory": "where", "scenes": "2 to 10", "frames": "key frames a scene", "seed": "another street"},
 )
-def synth_task(_: Context, directory: str = "data/synth", scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
+def synth_task(_: Context, directory: str, scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
     """Write a synthetic data set in the nuScenes format; `repro --data synth --dataroot DIR` reads it."""
     from repro.__main__ import main
 
@@ -298,7 +316,7 @@ def infos_task(
 
 
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
-def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
+def parity_task(_: Context, directory: str, json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
     from repro.__main__ import main
 
@@ -359,32 +377,22 @@ def test_task(context: Context, fast: bool = False, k: str = "") -> None:
         context.run(f"{sys.executable} -m {' '.join(words)}", echo=True, pty=sys.stdout.isatty())
 
 
-def _words(*options: dict[str, str | bool]) -> list[str]:
-    """Turn `{"--run": "x", "--smoke": True, "--plan": False}` into the words a command line would hold."""
-    words: list[str] = []
-    for name, value in (item for group in options for item in group.items()):
-        if value is True:
-            words.append(name)
-        elif value:
-            words += [name, str(value)]
-    return words
-
-
-def _leave(code: int) -> None:
-    if code:
-        raise Exit(code=code)
-
-
 namespace = Collection(
     doctor_task,
     explain_task,
     build_ext_task,
     env_task,
     repro_task,
+    *DOCKER_TASKS,
     recipes_task,
     synth_task,
     weights_task,
     infos_task,
+    check_task,
+    draw_task,
+    predict_task,
+    diff_task,
+    archive_task,
     parity_task,
     compare_upstream_task,
     lint_task,

@@ -71,7 +71,9 @@ def consult(
     host = host or LiveHost()
     stacks = read_stacks(HOME / "env")
     goal = goal or Goal()
-    machine = examine(host, replace(question or question_here(host), build=goal.builds))
+    machine = examine(
+        host, replace(question or question_here(host), build=goal.builds, containers=goal.kind == "docker")
+    )
     return Consultation(diagnose(machine, rules, goal=goal, stacks=stacks), advise(machine, stacks, goal), stacks)
 
 

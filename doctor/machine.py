@@ -26,6 +26,7 @@ from doctor.facts import (
     GpuContainers,
     Gpus,
     HostCompiler,
+    Images,
     Inside,
     KernelModule,
     LibraryFiles,
@@ -84,6 +85,7 @@ class Machine:
     podman: Podman | Unknown
     gpu_containers: GpuContainers | Unknown
     inside: Inside | Unknown
+    images: Images | Unknown
     network: Network | Unknown
     pythons: Pythons | Unknown
     packages: Packages | Unknown
@@ -136,6 +138,7 @@ FIELD_OF_FACT: dict[type, str] = {
     Podman: "podman",
     GpuContainers: "gpu_containers",
     Inside: "inside",
+    Images: "images",
     Network: "network",
     Pythons: "pythons",
     Packages: "packages",

@@ -33,6 +33,7 @@ from doctor.facts.driver import (
     num_gpus,
 )
 from doctor.facts.extension import Extension, Extensions
+from doctor.facts.images import BuiltImage, Images
 from doctor.facts.kernel import (
     Dkms,
     DkmsBuild,
@@ -53,6 +54,7 @@ __all__ = (
     "GIB",
     "BuildTools",
     "BuildVariables",
+    "BuiltImage",
     "Capability",
     "CdiSpec",
     "Coco",
@@ -82,6 +84,7 @@ __all__ = (
     "GpuContainers",
     "Gpus",
     "HostCompiler",
+    "Images",
     "IndexAnswer",
     "Infos",
     "Inside",

@@ -21,6 +21,7 @@ class Docker:
     snap: bool = False
     rootless: bool = False
     desktop: bool = False
+    remote: bool = False
     runtimes: tuple[str, ...] = ()
     cgroupfs: bool = False
     broken_config: str = ""

@@ -15,6 +15,7 @@ from doctor.probes.container import probe_docker, probe_gpu_containers, probe_in
 from doctor.probes.data import probe_data
 from doctor.probes.driver import probe_driver
 from doctor.probes.fabric import probe_fabric
+from doctor.probes.images import probe_images
 from doctor.probes.kernel import probe_module
 from doctor.probes.library import probe_cuda_variables, probe_library_files, probe_wsl
 from doctor.probes.network import ANSWER_TIMEOUT_S, probe_network
@@ -43,7 +44,7 @@ class Question:
     """What to look at: the interpreter under examination, the checkout, a data set folder, and how far to go.
 
     `extensions` are shared objects named by hand, `checkout` another project's folder. `build` asks for what only
-    matters before a build, `network` whether the package indexes answer.
+    matters before a build, `containers` what only matters to containers, `network` whether the package indexes answer.
     """
 
     python: str
@@ -54,6 +55,7 @@ class Question:
     checkout: str = ""
     build: bool = False
     network: bool = False
+    containers: bool = False
 
 
 Probe = Callable[[], tuple[object, ...]]
@@ -89,6 +91,7 @@ def examine(host: Host, question: Question) -> Machine:
             ("docker", "podman", "gpu_containers", "inside"),
             lambda: (probe_docker(host), probe_podman(host), probe_gpu_containers(host), probe_inside(host)),
         ),
+        (("images",), lambda: (probe_images(host, asked=question.containers),)),
         (("network",), lambda: (probe_network(host, asked=question.network),)),
         (("pythons",), lambda: (probe_pythons(host),)),
         (

@@ -91,6 +91,7 @@ def probe_docker(host: Host) -> Docker | Unknown:
         snap=snap,
         rootless=kind == "rootless",
         desktop=kind == "desktop",
+        remote=kind == "remote",
         runtimes=config.runtimes,
         cgroupfs=config.cgroupfs,
         broken_config=say("{place}: {problem}", place=place, problem=config.problem) if config.problem else "",

@@ -1,0 +1,91 @@
+"""The docker-* tasks of the menu: words in, one call, print. What they do stands in menu.py."""
+
+from __future__ import annotations
+
+import shlex
+
+from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+
+@task(
+    name="docker-build",
+    positional=[],
+    help={
+        "stack": "a folder of env/",
+        "base": "another base image than that of docker/images.lock",
+        "arch": "the GPUs to build the operators for: 8.6,9.0 or all (of the stack)",
+        "ca": "a file of certificates (PEM) that the build must trust",
+        "index": "a mirror of the package index",
+        "extra-index": "a second one, asked too",
+        "network": "host, where the engine's own network reaches no index",
+        "no-cache": "build every step anew",
+    },
+)
+def docker_build_task(
+    _: Context,
+    stack: str = "cu130",
+    base: str = "",
+    arch: str = "",
+    ca: str = "",
+    index: str = "",
+    extra_index: str = "",
+    network: str = "",
+    no_cache: bool = False,
+) -> None:
+    """Build the image of a stack; its name moves to it when it is whole."""
+    from repro.containers.menu import main
+
+    words: dict[str, str | bool] = {"--stack": stack, "--base": base, "--arch": arch, "--ca": ca, "--index": index}
+    words |= {"--extra-index": extra_index, "--network": network, "--no-cache": no_cache}
+    leave(main(["build", *words_of(words)]))
+
+
+_WHERE = {
+    "stack": "a folder of env/",
+    "gpu": "how GPUs get in: auto, cdi, runtime (--gpus all) or none",
+    "network": "the container's network (default: the engine's)",
+    "force": "go on although host and image do not fit",
+}
+
+
+@task(name="docker-run", positional=["words"], help={**_WHERE, "words": "a task with its words: 'recipes --json'"})
+def docker_run_task(
+    _: Context, words: str = "doctor", stack: str = "cu130", gpu: str = "", network: str = "", force: bool = False
+) -> None:
+    """Run a task of bevready in the container of a stack; runs/ and data/ of this folder are in it."""
+    from repro.containers.menu import main
+
+    options = words_of({"--stack": stack, "--gpu": gpu, "--network": network, "--force": force})
+    leave(main(["run", *options, "--", *shlex.split(words)]))
+
+
+@task(name="docker-doctor", positional=[], help=_WHERE)
+def docker_doctor_task(_: Context, stack: str = "cu130", gpu: str = "", network: str = "", force: bool = False) -> None:
+    """Judge this host's engine, the image of a stack, whether the two fit, and the machine seen from inside."""
+    from repro.containers.menu import main
+
+    leave(main(["doctor", *words_of({"--stack": stack, "--gpu": gpu, "--network": network, "--force": force})]))
+
+
+@task(name="docker-pin", positional=[])
+def docker_pin_task(_: Context) -> None:
+    """Write the digests of the base images, as their registry says them, to docker/images.lock."""
+    from repro.containers.menu import main
+
+    leave(main(["pin"]))
+
+
+def words_of(options: dict[str, str | bool]) -> list[str]:
+    """Turn `{"--stack": "x", "--force": True, "--gpu": ""}` into the words a command line would hold."""
+    return [word for name, value in options.items() if value for word in ([name] if value is True else [name, value])]
+
+
+def leave(code: int) -> None:
+    """End with this exit code."""
+    if code:
+        raise Exit(code=code)
+
+
+DOCKER_TASKS = (docker_build_task, docker_run_task, docker_doctor_task, docker_pin_task)
