@@ -39,9 +39,11 @@ ABSENT = ("detectron2", "fvcore")  # stood in for only where they are not instal
 class Missing(type):
     """The type of what stands in for an operator or a class: to look at and to inherit from, not to use."""
 
+    why: str  # a class of the authors' that inherits from a stand-in has it, too
+
     def __call__(cls, *_: object, **__: object) -> NoReturn:
         """Say why this cannot be used here."""
-        raise RuntimeError(cls.__doc__)
+        raise RuntimeError(cls.why)
 
 
 class StandIn(ModuleType):
@@ -55,7 +57,7 @@ class StandIn(ModuleType):
         why = (
             v2 if self.__name__.split(".")[0] in ABSENT else "it needs CUDA, and BEVFormer uses none of these operators"
         )
-        return Missing(name, (), {"__doc__": self.__name__ + "." + name + " is not installed here: " + why})
+        return Missing(name, (), {"why": self.__name__ + "." + name + " is not installed here: " + why})
 
 
 class Guard(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -42,6 +42,11 @@ def test_an_operator_that_was_not_built_is_imported_and_fails_when_it_is_used(si
     assert python(site, words).startswith(told)
 
 
+def test_a_class_that_inherits_from_a_stand_in_says_the_same(site: Path) -> None:
+    words = "from detectron2.structures import Boxes\nclass Boxes3D(Boxes):\n    'Ours.'\nBoxes3D()"
+    assert "detectron2.structures.Boxes is not installed here: only BEVFormer v2" in python(site, words)
+
+
 def test_an_operator_that_was_built_is_used(site: Path) -> None:
     (site / "mmdet3d" / "ops" / "voxel" / "voxel_layer.py").write_text("built = True\n", encoding="utf-8")
     assert python(site, "from mmdet3d.ops.voxel import voxel_layer; print(voxel_layer.built)") == "True"
