@@ -7,13 +7,16 @@ from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
-from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from repro.containers.tasks import DOCKER_TASKS
+from repro.flags import leave as _leave
+from repro.flags import words as _words
+from repro.picture_tasks import draw_task, predict_task
+from repro.record_tasks import archive_task, check_task, diff_task
 
 ROOT = Path(__file__).resolve().parent
-SOURCES = "doctor repro tests tasks.py"
+SOURCES = "docs doctor repro tests tasks.py"
 
 
 @task(
@@ -159,12 +162,17 @@ def env_task(
         "data": "nuscenes (the full set), nuscenes-mini, coco, or synth (made on the spot, no licence needed)",
         "dataroot": "the folder that holds samples/ and v1.0-*/, or annotations/, *2017/ (default: data/nuscenes, …)",
         "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA[-smoke])",
-        "stage": "stop after this stage: data, train, evaluate, compare or report",
+        "stage": "stop after this stage: data, train, evaluate, compare, record or report",
         "smoke": "shorten every stage; the report says what was shortened",
         "plan": "say which stages would run and why, and stop",
+        "gate": "climb the ladder released, golden, short, full up to this gate; one that fails ends it",
+        "iterations": "of --gate short (default: 1000)",
+        "log": "the authors' training log, for the loss band of --gate short",
+        "golden": "outputs of the authors' code, for --gate golden",
         "checkpoint": "start from these weights (with --eval-only: judge them)",
         "eval-only": "do not train; needs --checkpoint",
         "without-can-bus": "go on with zeros for the car's motion where can_bus/ is missing",
+        "infos": "read frames from upstream's nuscenes_infos_temporal_*.pkl in this folder instead of the tables",
         "quirks": "head (the recipe's) or released (what the published checkpoints were trained with)",
         "device": "auto, cpu or cuda",
         "gpus": "as this many processes, one a GPU, through torchrun (srun in a SLURM job with --nodes)",
@@ -184,9 +192,14 @@ def repro_task(
     stage: str = "",
     smoke: bool = False,
     plan: bool = False,
+    gate: str = "",
+    iterations: int = 0,
+    log: str = "",
+    golden: str = "",
     checkpoint: str = "",
     eval_only: bool = False,
     without_can_bus: bool = False,
+    infos: str = "",
     quirks: str = "head",
     device: str = "auto",
     gpus: int = 0,
@@ -196,7 +209,7 @@ def repro_task(
     force: bool = False,
     json: bool = False,
 ) -> None:
-    """Reproduce a number: doctor, data, train, evaluate, compare, report. Ctrl-C leaves a run that resumes."""
+    """Reproduce a number: doctor, data, train, evaluate, compare, record, report. Ctrl-C leaves a run that resumes."""
     from repro.__main__ import main
 
     _leave(
@@ -207,7 +220,8 @@ def repro_task(
                     {"--recipe": recipe, "--data": data, "--dataroot": dataroot, "--run": run, "--stage": stage},
                     {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
                     {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
-                    {"--without-can-bus": without_can_bus, "--container": container},
+                    {"--without-can-bus": without_can_bus, "--infos": infos, "--container": container},
+                    {"--gate": gate, "--log": log, "--golden": golden, "--iterations": str(iterations or "")},
                     {"--gpus": str(gpus or ""), "--processes": str(processes or "")},
                     {"--nodes": str(nodes) if nodes != 1 else ""},
                 ),
@@ -218,7 +232,7 @@ def repro_task(
 
 @task(
     name="recipes",
-    positional=["show"],
+    positional=[],
     help={"show": "print this recipe as read, defaults included", "json": "as JSON"},
 )
 def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
@@ -233,7 +247,7 @@ def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
     positional=["directory"],
     help={"directory": "where", "scenes": "2 to 10", "frames": "key frames a scene", "seed": "another street"},
 )
-def synth_task(_: Context, directory: str = "data/synth", scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
+def synth_task(_: Context, directory: str, scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
     """Write a synthetic data set in the nuScenes format; `repro --data synth --dataroot DIR` reads it."""
     from repro.__main__ import main
 
@@ -302,11 +316,42 @@ def infos_task(
 
 
 @task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
-def parity_task(_: Context, directory: str = "../shared/golden/A", json: bool = False) -> None:
+def parity_task(_: Context, directory: str, json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
     from repro.__main__ import main
 
     _leave(main(["parity", directory, *_words({"--json": json})]))
+
+
+@task(
+    name="compare-upstream",
+    positional=[],
+    help={
+        "checkout": "the authors' repository, which you bring",
+        "python": "the interpreter of their environment (default: that of .venv-upstream)",
+        "recipe": "a name out of `invoke recipes`",
+        "checkpoint": "compare on these weights instead of made-up ones",
+        "dataroot": "a nuScenes folder, instead of synthetic frames",
+        "quirks": "head (the recipe's) or released (what the published checkpoints were trained with)",
+        "json": "print one JSON document and nothing else",
+    },
+)
+def compare_upstream_task(
+    _: Context,
+    checkout: str = "",
+    python: str = "",
+    recipe: str = "bevformer_tiny",
+    checkpoint: str = "",
+    dataroot: str = "",
+    quirks: str = "head",
+    json: bool = False,
+) -> None:
+    """Run the authors' model and ours on the same weights and frames, and print the differences layer by layer."""
+    from repro.__main__ import main
+
+    where: dict[str, str | bool] = {"--checkout": checkout, "--python": python, "--quirks": quirks, "--json": json}
+    what: dict[str, str | bool] = {"--recipe": recipe, "--checkpoint": checkpoint, "--dataroot": dataroot}
+    _leave(main(["compare-upstream", *_words(where, what)]))
 
 
 @task(name="lint")
@@ -332,22 +377,6 @@ def test_task(context: Context, fast: bool = False, k: str = "") -> None:
         context.run(f"{sys.executable} -m {' '.join(words)}", echo=True, pty=sys.stdout.isatty())
 
 
-def _words(*options: dict[str, str | bool]) -> list[str]:
-    """Turn `{"--run": "x", "--smoke": True, "--plan": False}` into the words a command line would hold."""
-    words: list[str] = []
-    for name, value in (item for group in options for item in group.items()):
-        if value is True:
-            words.append(name)
-        elif value:
-            words += [name, str(value)]
-    return words
-
-
-def _leave(code: int) -> None:
-    if code:
-        raise Exit(code=code)
-
-
 namespace = Collection(
     doctor_task,
     explain_task,
@@ -359,7 +388,13 @@ namespace = Collection(
     synth_task,
     weights_task,
     infos_task,
+    check_task,
+    draw_task,
+    predict_task,
+    diff_task,
+    archive_task,
     parity_task,
+    compare_upstream_task,
     lint_task,
     test_task,
 )

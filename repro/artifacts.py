@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Outcome = Literal["reproduced", "better", "degraded", "not comparable"]
+Outcome = Literal["reproduced", "within noise", "better", "degraded", "not comparable"]
+GateOutcome = Literal["passed", "failed", "not possible"]
 COCO_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 TP_ERRORS = ("trans_err", "scale_err", "orient_err", "vel_err", "attr_err")  # the devkit's names; mATE … mAAE
 
@@ -49,6 +50,7 @@ class DataReady:
     scenes: int | None  # None: images of their own, no scenes
     boxes: int
     warnings: tuple[str, ...]
+    infos: str | None = None  # the folder of upstream's info files that frames were read from, None: the tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,13 +132,39 @@ AnyMetrics = Metrics | CocoMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrecisionCurves:
+    """Precision at evenly spaced recalls from 0 to 1, as the evaluator interpolates it, by class and threshold.
+
+    `unit` is what thresholds mean: "m" (centre distance) or "IoU". A class without ground truth has no curve.
+    """
+
+    unit: str
+    classes: dict[str, dict[str, tuple[float, ...]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Something about the run that is not as in the published one, and what it is known to do to the metric.
+
+    `allows` widens the tolerance to both sides, in the metric's unit (0..1); 0.0 where nobody measured the effect.
+    """
+
+    name: str
+    published: str
+    here: str
+    allows: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One published figure beside ours."""
+    """One published figure beside ours; `noise` is what the run's conditions allow beyond `tolerance`."""
 
     metric: str
     published: float
     measured: float
     tolerance: float
+    noise: float = 0.0
 
     @property
     def difference(self) -> float:
@@ -162,7 +190,7 @@ class Diagnosis:
 class Verdict:
     """How the run compares with the recipe's published number, and why that is (or is not) a fair comparison.
 
-    `diagnoses` is empty for figures that look healthy.
+    `diagnoses` is empty for figures that look healthy, `conditions` for a run like the published one.
     """
 
     outcome: Outcome
@@ -170,3 +198,14 @@ class Verdict:
     comparisons: tuple[Comparison, ...]
     source: str
     diagnoses: tuple[Diagnosis, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateVerdict:
+    """What one gate of the ladder (released, golden, short, full) said; `run` is the folder it left, if any."""
+
+    gate: str
+    outcome: GateOutcome
+    reasons: tuple[str, ...]
+    run: str | None = None

@@ -1,6 +1,6 @@
-"""Upstream's info files as typed: written from the tables for the authors' code, or read, judged and converted for it.
+"""Upstream's info files as typed: written from the tables, or read, judged and converted.
 
-Runs of ours read the tables, never an info file.
+Runs read the tables; `run --infos DIR` reads info files instead.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from repro.data import DataError, Subset
-from repro.data.info_files import counts_against, read_infos, write_infos
+from repro.data.info_files import converted, counts_against, read_infos, write_infos
 from repro.prepare import SPLITS_OF, VERSION_OF, open_index
 from repro.recipe import load_recipe
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from repro.data import FrameRecord
 
 OK, BAD_INPUT = 0, 2
-CONVERTED = ".mmdet3d-0.17.pkl"
 
 
 def main(words: argparse.Namespace) -> int:
@@ -37,7 +36,7 @@ def main(words: argparse.Namespace) -> int:
         return BAD_INPUT
     lines = [f"{row['path']}: {row['counts']}" for row in document["files"]]
     lines += [f"{row['written']}: written" for row in document["files"] if "written" in row]
-    lines += ["runs read the tables in --dataroot, not info files"] if words.read else []
+    lines += ["a run reads them with --infos DIR"] if words.read else []
     sys.stdout.write((json.dumps(document, indent=1) if words.json else "\n".join(lines)) + "\n")
     return OK
 
@@ -62,7 +61,7 @@ def _each(subset: Subset) -> Any:
 def _import(words: argparse.Namespace) -> dict[str, Any]:
     """Read info files, running nothing in them; say how many frames of which split each holds.
 
-    With --convert, also write FILE.mmdet3d-0.17.pkl beside each, in the box convention that the authors' code expects.
+    With --convert, also write FILE.mmdet3d-0.17.pkl beside each, in the box convention that BEVFormer expects.
     """
     channels, rows = load_recipe("bevformer_tiny").data.cameras, []
     for path in words.read:
@@ -71,7 +70,7 @@ def _import(words: argparse.Namespace) -> dict[str, Any]:
         split = f"mini_{kind}" if version == "v1.0-mini" else kind
         row = {"path": str(path), "split": split, "version": version, "counts": counts_against(split, len(records))}
         if words.convert:
-            row["written"] = str(_write(path.with_suffix(CONVERTED), records, version, words.prefix))
+            row["written"] = str(_write(converted(path), records, version, words.prefix))
         rows.append(row)
     return {"schema_version": 1, "files": rows}
 

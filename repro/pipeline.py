@@ -1,20 +1,24 @@
-"""The story, top to bottom: data, train, evaluate, compare, report. Each stage's work is its own file's business."""
+"""The story, top to bottom: data, train, evaluate, compare, record, report. Each stage lives in a file of its own."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from repro.architectures import architecture_of
-from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, Machine, Metrics, Trained, Verdict
+from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, GateVerdict, Machine, Metrics, Trained, Verdict
 from repro.atomic import digest, sha256_of, source_digest
-from repro.compare import compare
+from repro.compare import compare, shipped_recipe
 from repro.diagnosis import diagnose
+from repro.evaluate.curves import CURVES, read_curves
 from repro.recipe import Recipe
-from repro.report import RunFacts, report
+from repro.record.write import Told, plan_record, write_record
+from repro.report import Look, RunFacts, Shows, page, report
 from repro.rundir import Plan, RunDir
+from repro.train.log import LOSSES, read_losses
 from repro.train.teach import adopt, teach
 from repro.world import from_first
 
@@ -24,9 +28,12 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from repro.recipe import AnyRecipe
+    from repro.record.schema import DoctorLook, Record
 
 HERE = Path(__file__).resolve().parent
-STAGES = ("data", "train", "evaluate", "compare", "report")
+STAGES = ("data", "train", "evaluate", "compare", "record", "report")
+SAID_ELSEWHERE = ("schema_version", "name", "title", "smoke")  # fields of a recipe that are no table of the judgement
+KEPT = STAGES[:4]  # leave a value that a later call loads
 T = TypeVar("T")
 
 
@@ -46,6 +53,12 @@ class Job:
     command: str
     last_stage: str = "report"
     processes: int = 1
+    infos: Path | None = None
+    doctor: DoctorLook | None = None
+    recording: dict[str, Any] | None = None  # the machine as the doctor saw it, redacted
+    limit: int | None = None  # iterations of a training that is to be short
+    gate: str | None = None  # the gate of the ladder that this run is for
+    gates: tuple[GateVerdict, ...] = ()  # what the lower ones said
 
 
 def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], None]) -> Verdict | None:
@@ -75,21 +88,23 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
     say("evaluate")
     key = _evaluate_key(job, data, trained)
     evaluate_all = partial(_evaluate, job, data, trained, run, fabric, digest(key))
-    metrics: AnyMetrics = _together(fabric, run, "evaluate", brings.metrics, key, evaluate_all)
+    metrics: AnyMetrics = _together(fabric, run, "evaluate", brings.metrics, key, evaluate_all, lost=_unjudged(run))
     if "compare" not in wanted:
         return None
 
     say("compare")
     key = _compare_key(job, data, trained, metrics)
-    verdict = from_first(
-        fabric, lambda: run.step("compare", Verdict, key, lambda: _compare(job, data, trained, metrics))
-    )
+    judged = partial(verdict_of, job.recipe, data=data, trained=trained, metrics=metrics)
+    make = partial(judged, smoke=job.smoke, gate=job.gate)
+    verdict = from_first(fabric, lambda: run.step("compare", Verdict, key, make))
+    if "record" not in wanted:
+        return verdict
+
+    say("record")
+    record = from_first(fabric, lambda: write_record(run, _told(job, data, trained, metrics, verdict)))
     if "report" in wanted:
         say("report")
-        from_first(
-            fabric,
-            lambda: run.write("report.md", report(job.recipe, _facts(job, run, data, trained, metrics, verdict))),
-        )
+        from_first(fabric, lambda: _report(job, run, _facts(job, run, data, trained, metrics, verdict), record))
     return verdict
 
 
@@ -118,10 +133,13 @@ def plan(job: Job, run: RunDir) -> list[Plan]:
         plans.append(run.plan("train", Trained, _train_key(job, data), lost=_lost(run)))
     if not plans[-1].runs:
         trained = run.load("train", Trained)
-        plans.append(run.plan("evaluate", brings.metrics, _evaluate_key(job, data, trained)))
+        key = _evaluate_key(job, data, trained)
+        plans.append(run.plan("evaluate", brings.metrics, key, lost=_unjudged(run)))
     if not plans[-1].runs:
         metrics = run.load("evaluate", brings.metrics)
         plans.append(run.plan("compare", Verdict, _compare_key(job, data, trained, metrics)))
+    if not plans[-1].runs:
+        plans.append(plan_record(run, job.gates))
     follows = [Plan(stage, runs=True, why=f"follows {plans[-1].stage}") for stage in STAGES[len(plans) : -1]]
     always = Plan("report", runs=True, why="drawn anew from the other stages' files each time")
     return [*plans, *follows, always][: STAGES.index(job.last_stage) + 1]
@@ -129,7 +147,7 @@ def plan(job: Job, run: RunDir) -> list[Plan]:
 
 def _prepare(job: Job) -> DataReady:
     brings = architecture_of(job.recipe)
-    return brings.prepare(job.data, job.dataroot, job.recipe, job.cache, job.without_can_bus)
+    return brings.prepare(job.data, job.dataroot, job.recipe, job.cache, job.without_can_bus, job.infos)
 
 
 def _train(job: Job, data: DataReady, run: RunDir, fabric: Fabric, key: str) -> Trained:
@@ -148,6 +166,7 @@ def _train(job: Job, data: DataReady, run: RunDir, fabric: Fabric, key: str) -> 
         start=job.checkpoint,
         smoke=job.smoke,
         key=key,
+        limit=job.limit,
     )
 
 
@@ -165,18 +184,53 @@ def _evaluate(job: Job, data: DataReady, trained: Trained, run: RunDir, fabric: 
     )
 
 
-def _compare(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> Verdict:
-    recipe = job.recipe
-    verdict = compare(recipe.expected, recipe.schedule, data=data, trained=trained, metrics=metrics, smoke=job.smoke)
-    if data.synthetic or job.smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
+def verdict_of(
+    recipe: AnyRecipe, *, data: DataReady, trained: Trained, metrics: AnyMetrics, smoke: bool, gate: str | None
+) -> Verdict:
+    """Return the judgement of a run, with what its figures look like; a pure function of what the stages left."""
+    released = gate == "released"
+    verdict = compare(recipe, data=data, trained=trained, metrics=metrics, smoke=smoke, released=released)
+    if data.synthetic or smoke or not isinstance(recipe, Recipe) or not isinstance(metrics, Metrics):
         return verdict  # nothing published looks like it, or nothing is known of how it goes wrong
     return replace(verdict, diagnoses=diagnose(recipe, data=data, trained=trained, metrics=metrics))
 
 
+def _report(job: Job, run: RunDir, facts: RunFacts, record: Record) -> None:
+    """Write what people read: the same facts as Markdown and as a page with drawings."""
+    run.write("report.md", report(job.recipe, facts))
+    shows = Shows(
+        losses=read_losses(run.path / "train" / LOSSES) if facts.trained.iterations else (),
+        curves=read_curves((run.path / facts.metrics.results).with_name(CURVES)),
+        look=_look(job, run, facts),
+        record=record,
+    )
+    run.write("report.html", page(job.recipe, facts, shows))
+
+
+def _look(job: Job, run: RunDir, facts: RunFacts) -> Look:
+    """Return frames or images to look at; none, and why, where the data set or the result file cannot be read."""
+    brings = architecture_of(job.recipe)
+    try:
+        samples = brings.samples(job.recipe, facts.data, facts.data.eval_split, job.cache)
+        return brings.look(job.recipe, facts.data, samples, run.path / facts.metrics.results, facts.metrics.samples)
+    except (OSError, ValueError, LookupError) as error:
+        return Look(kind=brings.kind, why=str(error))
+
+
 def _lost(run: RunDir) -> Callable[[Trained], str | None]:
     def lost(trained: Trained) -> str | None:
-        there = (run.path / trained.checkpoint).is_file()
-        return None if there else f"its checkpoint {trained.checkpoint} is gone"
+        path = run.path / trained.checkpoint
+        if not path.is_file():
+            return f"its checkpoint {trained.checkpoint} is gone"
+        return None if sha256_of(path) == trained.sha256 else f"its checkpoint {trained.checkpoint} holds other bytes"
+
+    return lost
+
+
+def _unjudged(run: RunDir) -> Callable[[AnyMetrics], str | None]:
+    def lost(metrics: AnyMetrics) -> str | None:
+        there = (run.path / metrics.results).is_file()
+        return None if there else f"its result file {metrics.results} is gone"
 
     return lost
 
@@ -186,12 +240,14 @@ def _code(*rooms: str) -> dict[str, str]:
 
 
 def _parts(recipe: AnyRecipe, *names: str) -> dict[str, str]:
+    """Return tables of the recipe as text, so that a plan can name the key that changed."""
     tables = recipe.model_dump(mode="json")
-    return {f"recipe [{name}]": digest(tables[name]) for name in names}
+    return {f"recipe [{name}]": json.dumps(tables[name], sort_keys=True, ensure_ascii=False) for name in names}
 
 
 def _data_key(job: Job) -> dict[str, str]:
-    where = {"--data": job.data, "--dataroot": str(job.dataroot), "--without-can-bus": str(job.without_can_bus)}
+    where = {"--infos": str(job.infos)} if job.infos else {}
+    where |= {"--data": job.data, "--dataroot": str(job.dataroot), "--without-can-bus": str(job.without_can_bus)}
     return {**where, **_parts(job.recipe, "data", "model"), **_code("data", "prepare.py")}
 
 
@@ -202,6 +258,7 @@ def _train_key(job: Job, data: DataReady) -> dict[str, str]:
         "--checkpoint": sha256_of(job.checkpoint) if job.checkpoint else "none",
         "data set": data.fingerprint,
         "processes": str(job.processes),
+        **({"--iterations": str(job.limit)} if job.limit else {}),
     }
     parts = _parts(job.recipe, "data", "images", "augment", "model", "matcher", "losses", "optimizer", "schedule")
     parts |= _parts(job.recipe, "train") | (_parts(job.recipe, "smoke") if job.smoke else {})
@@ -220,10 +277,17 @@ def _evaluate_key(job: Job, data: DataReady, trained: Trained) -> dict[str, str]
 
 def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> dict[str, str]:
     values = {"data": asdict(data), "trained": asdict(trained), "metrics": asdict(metrics)}
-    asked = {"--smoke": str(job.smoke), **{f"result of {name}": digest(value) for name, value in values.items()}}
+    lasting = {name: {key: v for key, v in value.items() if key != "seconds"} for name, value in values.items()}
+    shipped = shipped_recipe(job.recipe)
+    asked = {
+        "--smoke": str(job.smoke),
+        "--gate": str(job.gate),
+        **{f"result of {name}": digest(value) for name, value in lasting.items()},
+    }
     return {
         **asked,
-        **_parts(job.recipe, "expected", "schedule", "train", "model"),
+        "recipe as shipped": digest(shipped.model_dump(mode="json")) if shipped else "none",
+        **_parts(job.recipe, *(name for name in type(job.recipe).model_fields if name not in SAID_ELSEWHERE)),
         **_code("compare.py", "diagnosis.py"),
     }
 
@@ -242,7 +306,30 @@ def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: An
         trained=trained,
         metrics=metrics,
         verdict=verdict,
-        seconds={stage: run.seconds(stage) for stage in STAGES[:-1]},
+        seconds={stage: run.seconds(stage) for stage in KEPT},
         shortened=shortened if job.smoke else (),
         command=job.command,
+    )
+
+
+def _told(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics, verdict: Verdict) -> Told:
+    brings = architecture_of(job.recipe)
+    return Told(
+        recipe=job.recipe,
+        command=job.command,
+        smoke=job.smoke,
+        eval_only=job.eval_only,
+        processes=job.processes,
+        machine=job.machine,
+        doctor=job.doctor,
+        recording=job.recording,
+        gate=job.gate,
+        gates=job.gates,
+        start=job.checkpoint,
+        data=data,
+        trained=trained,
+        metrics=metrics,
+        verdict=verdict,
+        tables=brings.tables(data),
+        images=brings.images(brings.samples(job.recipe, data, data.eval_split, job.cache), data),
     )

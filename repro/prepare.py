@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from repro.artifacts import DataReady
 from repro.atomic import digest
 from repro.data import DataError, NuScenesIndex, check_images, open_nuscenes
+from repro.data.brought import infos_fingerprint, open_brought
 from repro.data.coco import CocoSplit, open_annotations
 from repro.data.coco.annotations import fingerprint_of
 from repro.data.coco.synth import synth_options_of, write_synth_coco
@@ -26,19 +27,22 @@ COCO_SPLITS = ("train2017", "val2017")
 SPLITS_OF = {"v1.0-trainval": ("train", "val"), "v1.0-mini": ("mini_train", "mini_val")}
 
 
-def prepare(data: str, dataroot: Path, recipe: Recipe, cache: Path, *, without_can_bus: bool) -> DataReady:
+def prepare(
+    data: str, dataroot: Path, recipe: Recipe, cache: Path, *, without_can_bus: bool, infos: Path | None = None
+) -> DataReady:
     """Return a data set ready to train and evaluate on; "synth" is written first. Raises DataError.
 
-    Without a can_bus folder, scenes of several frames need `without_can_bus`: zeros then stand for their motion.
+    Without a can_bus folder, scenes of several frames need `without_can_bus`: zeros then stand for their motion. With
+    `infos`, a folder with upstream's info files, frames are read from those instead of the tables.
     """
     if data == "synth":
         with told("synth") as tell:
             options = options_of(dataroot)  # one that is there keeps its size and seed
             write_synth(dataroot, seed=options.seed, scenes=options.scenes, frames=options.frames, tell=tell)
     version = VERSION_OF[data]
-    index = open_index(dataroot, version, recipe, cache)
+    index = open_index(dataroot, version, recipe, cache, infos)
     train_split, eval_split = SPLITS_OF[version]
-    warnings = _can_bus(index, dataroot, without_can_bus=without_can_bus)
+    warnings = _can_bus(index, dataroot, without_can_bus=without_can_bus or infos is not None)
     train, evaluated = index.split(train_split), index.split(eval_split)
     if not len(train):
         raise DataError(
@@ -62,13 +66,14 @@ def prepare(data: str, dataroot: Path, recipe: Recipe, cache: Path, *, without_c
         scenes=len(index.scene_names),
         boxes=index.num_boxes,
         warnings=warnings,
+        infos=str(infos) if infos else None,
     )
 
 
-def open_index(dataroot: Path, version: str, recipe: Recipe, cache: Path) -> NuScenesIndex:
-    """Return the index of a data set, with progress while it is built."""
+def open_index(dataroot: Path, version: str, recipe: Recipe, cache: Path, infos: Path | None = None) -> NuScenesIndex:
+    """Return the index of a data set, from its tables or from info files, with progress while it is built."""
     with told("index") as tell:
-        return open_nuscenes(
+        index = open_nuscenes(
             dataroot,
             version,
             cache,
@@ -76,6 +81,11 @@ def open_index(dataroot: Path, version: str, recipe: Recipe, cache: Path) -> NuS
             rates=recipe.model.quirks.can_bus_rates,
             tell=tell,
         )
+    if infos is None:
+        return index
+    splits = [index.split(split).tokens for split in SPLITS_OF[version]]
+    with told("infos") as tell:
+        return open_brought(infos, index, splits, version=version, cache=cache, tell=tell)
 
 
 def what_changed(data: DataReady) -> str | None:
@@ -84,7 +94,13 @@ def what_changed(data: DataReady) -> str | None:
         now = table_fingerprint(Path(data.dataroot), data.version)
     except OSError:
         return f"{data.dataroot} is gone"
-    return None if now == data.fingerprint else f"the tables in {data.dataroot} are others"
+    if data.infos is None:
+        return None if now == data.fingerprint else f"the tables in {data.dataroot} are others"
+    try:
+        now = infos_fingerprint(Path(data.infos), now)
+    except DataError:
+        return f"the info files in {data.infos} are gone"
+    return None if now == data.fingerprint else f"the tables in {data.dataroot} or the files in {data.infos} are others"
 
 
 def _can_bus(index: NuScenesIndex, dataroot: Path, *, without_can_bus: bool) -> tuple[str, ...]:

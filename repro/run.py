@@ -11,9 +11,9 @@ import os
 import re
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -21,15 +21,21 @@ from doctor import render
 from doctor.consult import consult
 from doctor.finding import Goal
 from doctor.probes import Question
+from doctor.record import Recorder, Subject
+from doctor.shell import LiveHost
 from repro.architectures import architecture_of
+from repro.curve import LogError
 from repro.data import DataError
 from repro.evaluate.formatting import EvaluationError
+from repro.ladder import SHORT, Climb, climb
 from repro.launch import TALK, LaunchError, Place, launch_command, leave_outcome, place_of, run_launched
 from repro.machine import machine_facts
 from repro.models.matching import DivergedError
 from repro.ops import IMPLEMENTATION
 from repro.pipeline import Job, plan, reproduce
 from repro.recipe import Recipe, RecipeError, available, load_any_recipe
+from repro.record.schema import DoctorFinding, DoctorLook, RecordError
+from repro.record.telemetry import metered
 from repro.rundir import RunDir, RunDirError
 from repro.stop import Interrupted
 from repro.train.state import TrainError
@@ -48,7 +54,17 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 DONE, OUTSIDE_TOLERANCE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-USER_ERRORS = (RecipeError, DataError, CheckpointError, DivergedError, EvaluationError, RunDirError, TrainError)
+USER_ERRORS = (
+    RecipeError,
+    DataError,
+    CheckpointError,
+    DivergedError,
+    EvaluationError,
+    LogError,
+    RecordError,
+    RunDirError,
+    TrainError,
+)
 DOCTOR_REFUSES = "the doctor found problems (above); mend them, or go on all the same with --force"
 LOST_PEER = re.compile(r"gloo|NCCL|Connection (closed|reset)|Broken pipe|timed? ?out", re.IGNORECASE)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
@@ -131,7 +147,7 @@ def _launch(words: argparse.Namespace) -> int:
     _check(words)
     processes = words.gpus or words.processes or 1
     command = launch_command(words.typed, processes=processes, nodes=words.nodes, env=os.environ)
-    if _consult(recipe).num_problems and not words.force:
+    if _consult(recipe).seen.num_problems and not words.force:
         raise WordsError(DOCTOR_REFUSES)
     sys.stderr.write(f"launching  {shlex.join(command)}\n")
     return run_launched(command, processes=processes)
@@ -140,8 +156,8 @@ def _launch(words: argparse.Namespace) -> int:
 def _run(words: argparse.Namespace, place: Place) -> int:
     recipe = _recipe(words)
     _check(words)
-    seen = _consult(recipe, aloud=TALK not in os.environ) if place.rank == 0 else None
-    if seen is not None and seen.num_problems and not words.force:
+    checkup = _consult(recipe, aloud=TALK not in os.environ) if place.rank == 0 else None
+    if checkup is not None and checkup.seen.num_problems and not words.force:
         raise WordsError(DOCTOR_REFUSES)
     settings = recipe.train
     fabric = open_world(
@@ -149,8 +165,10 @@ def _run(words: argparse.Namespace, place: Place) -> int:
     )
     with _folder(words.run or _default_run(words, recipe), fabric) as folder:
         job = from_first(
-            fabric, lambda: _job(words, recipe, cast("Consultation", seen), processes=max(place.world, _asked(words)))
+            fabric, lambda: _job(words, recipe, cast("_Checkup", checkup), processes=max(place.world, _asked(words)))
         )
+        if words.gate:
+            return _climb(words, job, folder.path, fabric)
         if words.plan:
             for stage in plan(job, folder) if place.rank == 0 else ():
                 sys.stdout.write(f"{stage.stage:<9} {'run ' if stage.runs else 'skip'}  {stage.why}\n")
@@ -159,10 +177,32 @@ def _run(words: argparse.Namespace, place: Place) -> int:
         return from_first(fabric, lambda: _conclude(words, job, folder, verdict))
 
 
+def _climb(words: argparse.Namespace, job: Job, folder: Path, fabric: Fabric) -> int:
+    """Climb the ladder of gates and print what each said; one that failed is exit code 1."""
+    say = _say if fabric.is_global_zero else lambda _stage: None
+    asked = Climb(
+        job=job,
+        folder=folder,
+        fabric=fabric,
+        top=words.gate,
+        open_folder=lambda path: _folder(path, fabric),
+        say=say,
+        iterations=words.iterations or SHORT,
+        log=words.log,
+        golden=words.golden,
+    )
+    said = climb(asked)
+    if fabric.is_global_zero:
+        document = {"schema_version": 1, "recipe": job.recipe.name, "gates": [asdict(verdict) for verdict in said]}
+        lines = [f"gate {verdict.gate:<9} {verdict.outcome}: {'; '.join(verdict.reasons)}" for verdict in said]
+        sys.stdout.write((json.dumps(document, indent=1) if words.json else "\n".join(lines)) + "\n")
+    return OUTSIDE_TOLERANCE if said[-1].outcome == "failed" else DONE
+
+
 def _folder(path: Path, fabric: Fabric) -> RunDir:
     """Return the run folder, owned by the first process and looked into by the others."""
     owned: list[RunDir] = []
-    from_first(fabric, lambda: owned.append(RunDir(path)))
+    from_first(fabric, lambda: owned.append(RunDir(path, meter=metered)))
     return owned[0] if owned else RunDir(path, guest=True)
 
 
@@ -187,6 +227,10 @@ def _check_data(words: argparse.Namespace, recipe: AnyRecipe) -> None:
         raise WordsError(f"--data {words.data}: {recipe.name} reads {recipe.data.dataset}; choose {' or '.join(known)}")
     if words.without_can_bus and not isinstance(recipe, Recipe):
         raise WordsError(f"--without-can-bus: {recipe.name} reads single images, no CAN bus; leave the word out")
+    if words.infos is not None and not isinstance(recipe, Recipe):
+        raise WordsError(
+            f"--infos {words.infos}: info files are nuScenes', and {recipe.name} reads {recipe.data.dataset}"
+        )
 
 
 def _check(words: argparse.Namespace) -> None:
@@ -197,6 +241,17 @@ def _check(words: argparse.Namespace) -> None:
     if words.device == "cuda" and not torch.cuda.is_available():
         raise WordsError("--device cuda: PyTorch sees no GPU here; `invoke doctor` says why, or use --device cpu")
     _check_processes(words)
+    _check_gate(words)
+
+
+def _check_gate(words: argparse.Namespace) -> None:
+    if words.gate and (words.plan or words.eval_only or words.stage != "report"):
+        raise WordsError(f"--gate {words.gate} runs whole stages of its own: leave --plan, --eval-only and --stage out")
+    given = [f"--{name}" for name in ("log", "golden", "iterations") if getattr(words, name) is not None]
+    if given and not words.gate:
+        raise WordsError(f"{given[0]} belongs to the ladder: add --gate short, or full")
+    if words.iterations is not None and words.iterations < 1:
+        raise WordsError(f"--iterations {words.iterations}: at least 1")
 
 
 def _check_processes(words: argparse.Namespace) -> None:
@@ -228,25 +283,42 @@ def _default_run(words: argparse.Namespace, recipe: AnyRecipe) -> Path:
     return Path("runs") / "-".join(parts)
 
 
-def _consult(recipe: AnyRecipe, *, aloud: bool = True) -> Consultation:
+@dataclass(frozen=True, slots=True)
+class _Checkup:
+    """What the doctor said, and the machine as it saw it, redacted."""
+
+    seen: Consultation
+    recording: dict[str, Any]
+
+    @property
+    def look(self) -> DoctorLook:
+        """Return what a record holds of it."""
+        found = self.seen.diagnosis.findings
+        rows = tuple(DoctorFinding(code=rule.code, severity=f.severity, saw=f.saw) for rule, f in found)
+        return DoctorLook(checks=len(self.seen.diagnosis.verdicts), findings=rows)
+
+
+def _consult(recipe: AnyRecipe, *, aloud: bool = True) -> _Checkup:
     """Let the doctor look at this machine, and say what it found (silently: the launching process said it).
 
     The data folder is left out of the question: the data stage looks at it more closely.
     """
     goal = Goal("recipe", recipe.name) if recipe.name in available() else Goal("run")
-    seen = consult(question=Question(python=sys.executable, folder=str(ROOT)), goal=goal)
+    host = Recorder(LiveHost())
+    seen = consult(host, question=Question(python=sys.executable, folder=str(ROOT)), goal=goal)
+    checkup = _Checkup(seen, host.document(Subject(sys.executable, str(ROOT))))
     if not aloud:
-        return seen
+        return checkup
     if seen.num_problems:
         lines = [text for _, text in render.terminal(seen.diagnosis, seen.advice)]
     else:
         head = f"doctor     stack {seen.installed_stack}, {len(seen.diagnosis.verdicts)} checks, no problem"
         lines = [head, *(f"           {line}" for line in seen.lines)]
     sys.stderr.write("\n".join(lines) + "\n")
-    return seen
+    return checkup
 
 
-def _job(words: argparse.Namespace, recipe: AnyRecipe, seen: Consultation, *, processes: int) -> Job:
+def _job(words: argparse.Namespace, recipe: AnyRecipe, checkup: _Checkup, *, processes: int) -> Job:
     folder = recipe.data.dataset if words.data != "synth" else "synth" if isinstance(recipe, Recipe) else "synth-coco"
     return Job(
         recipe=recipe,
@@ -261,12 +333,15 @@ def _job(words: argparse.Namespace, recipe: AnyRecipe, seen: Consultation, *, pr
             device=_device(words),
             precision=recipe.train.precision,
             op=IMPLEMENTATION,
-            stack=seen.installed_stack,
-            findings=seen.lines,
+            stack=checkup.seen.installed_stack,
+            findings=checkup.seen.lines,
         ),
         command=_command(words),
         last_stage=words.stage,
         processes=processes,
+        infos=words.infos,
+        doctor=checkup.look,
+        recording=checkup.recording,
     )
 
 
@@ -302,6 +377,7 @@ def _conclude(words: argparse.Namespace, job: Job, folder: RunDir, verdict: Verd
         for diagnosis in verdict.diagnoses:
             sys.stdout.write(f"{diagnosis.name}: {diagnosis.saw}; {diagnosis.cause}; {diagnosis.check}\n")
         sys.stdout.write(f"report: {folder.path / 'report.md'}\n")
+        sys.stdout.write(f"page: {folder.path / 'report.html'}\n")
     return OUTSIDE_TOLERANCE if verdict.outcome == "degraded" else DONE
 
 

@@ -7,9 +7,14 @@ and `plan` says in words which part of the key changed. What the values mean is 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import re
 import time
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,13 +23,18 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from repro.atomic import write_json, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from typing_extensions import Self
 
 SCHEMA_VERSION = 1
+SHOWN = 4  # keys of one recipe table that a plan names
+DIGEST = re.compile(r"[0-9a-f]{16,64}")
+PART = ".*.part"  # what a process that was killed while writing leaves
 T = TypeVar("T")
+Meter = Callable[[], AbstractContextManager[dict[str, Any]]]
+_OPEN_LOCKS: weakref.WeakSet[TextIO] = weakref.WeakSet()
 
 
 class RunDirError(ValueError):
@@ -50,17 +60,30 @@ class _StepFile:
     finished: str
     seconds: float
     value: dict[str, Any]
+    use: dict[str, Any] = field(default_factory=dict)  # what the meter saw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A finished stage without its value: key, when it ended (local time), seconds, and what the meter saw."""
+
+    key: dict[str, str]
+    finished: str
+    seconds: float
+    use: dict[str, Any]
 
 
 class RunDir:
     """A folder that one run owns while the object lives; use it as a context manager.
 
     Raises RunDirError when the folder cannot be made, or another run holds it. The other processes of a run open it
-    with `guest=True`: they may look things up in it, and its owner keeps it for all of them.
+    with `guest=True`: they may look things up in it, and its owner keeps it for all of them. `meter` measures a stage
+    while it runs: its context yields a table that is filled when the context ends.
     """
 
-    def __init__(self, path: Path, *, guest: bool = False) -> None:
+    def __init__(self, path: Path, *, guest: bool = False, meter: Meter = lambda: nullcontext({})) -> None:
         self.path = path
+        self._meter = meter
         self._lock: TextIO | None = None
         if not guest:
             self._own()
@@ -87,12 +110,21 @@ class RunDir:
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         self._lock = lock
+        _OPEN_LOCKS.add(lock)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left half written; nobody else writes here while the lock is ours."""
+        for part in self.path.rglob(PART):
+            with suppress(OSError):
+                part.unlink()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
+        if self._lock is not None and not self._lock.closed:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)  # for a child too that was forked a moment ago and still has it open
             self._lock.close()
 
     def file_of(self, stage: str) -> Path:
@@ -106,7 +138,7 @@ class RunDir:
         stored = self._read(stage)
         if stored is None:
             return Plan(stage, runs=True, why=f"no {stage}.json yet")
-        changed = [part for part in {**stored.key, **key} if stored.key.get(part) != key.get(part)]
+        changed = changes(stored.key, key)
         if changed:
             return Plan(stage, runs=True, why="changed since last time: " + ", ".join(changed))
         gone = lost(self._value(stage, kind, stored)) if lost else None
@@ -127,7 +159,8 @@ class RunDir:
         if not self.plan(stage, kind, key, lost=lost).runs:
             return self.load(stage, kind)
         started = time.monotonic()
-        value = make()
+        with self._meter() as use:
+            value = make()
         step = _StepFile(
             schema_version=SCHEMA_VERSION,
             stage=stage,
@@ -135,6 +168,7 @@ class RunDir:
             finished=time.strftime("%Y-%m-%d %H:%M:%S"),
             seconds=round(time.monotonic() - started, 3),
             value=TypeAdapter(kind).dump_python(value, mode="json"),
+            use=use,
         )
         write_json(self.file_of(stage), TypeAdapter(_StepFile).dump_python(step, mode="json"))
         return value
@@ -146,10 +180,17 @@ class RunDir:
             raise RunDirError(f"{self.file_of(stage)}: missing; run the stage with --stage {stage}")
         return self._value(stage, kind, stored)
 
+    def done(self, stage: str) -> Done | None:
+        """Return how `stage` ran, None when it has not."""
+        stored = self._read(stage)
+        if stored is None:
+            return None
+        return Done(key=stored.key, finished=stored.finished, seconds=stored.seconds, use=stored.use)
+
     def seconds(self, stage: str) -> float | None:
         """Return how long `stage` took when it ran, None when it has not."""
-        stored = self._read(stage)
-        return stored.seconds if stored else None
+        done = self.done(stage)
+        return done.seconds if done else None
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the run whole and return its path."""
@@ -186,3 +227,58 @@ class RunDir:
             f"{path}: damaged or written by another version ({what}); delete that file to run the stage again, "
             "or choose another --run DIR"
         )
+
+
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return what differs between two keys, each part in words: old and new value where a person can read them."""
+    parts = [part for part in {**old, **new} if old.get(part) != new.get(part)]
+    return [_change(part, old.get(part), new.get(part)) for part in parts]
+
+
+def _change(part: str, old: str | None, new: str | None) -> str:
+    if old is None or new is None:
+        return f"{part} ({'not part of the key before' if old is None else 'no longer part of the key'})"
+    before, after = _table(old), _table(new)
+    if before is not None and after is not None:
+        return f"{part} {', '.join(_changed_keys(before, after))}"
+    readable = not any(DIGEST.fullmatch(value) or _table(value) is not None for value in (old, new))
+    return f"{part} ({old} → {new})" if readable else part
+
+
+def _changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return "key old → new" for the keys of two tables that differ, the first few of them."""
+    old, new = _leaves(before), _leaves(after)
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    words = [f"{key} {old.get(key, 'absent')} → {new.get(key, 'absent')}" for key in keys[:SHOWN]]
+    return [*words, f"and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else words
+
+
+def _leaves(table: Mapping[str, Any], place: str = "") -> dict[str, str]:
+    """Return the values of nested tables by dotted key, as JSON."""
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found |= _leaves(value, f"{place}{key}.")
+        else:
+            found[f"{place}{key}"] = json.dumps(value, ensure_ascii=False)
+    return found
+
+
+def _table(text: str) -> dict[str, Any] | None:
+    """Return the table in a part of a key, None for a part that is no table."""
+    if not text.startswith("{"):
+        return None
+    with suppress(ValueError):
+        table: dict[str, Any] = json.loads(text)
+        return table
+    return None
+
+
+def _forget_locks() -> None:
+    """Close the locks in a forked child: a loading worker that outlives its killed parent must not hold the folder."""
+    for lock in list(_OPEN_LOCKS):
+        with suppress(OSError):
+            lock.close()
+
+
+os.register_at_fork(after_in_child=_forget_locks)

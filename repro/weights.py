@@ -102,8 +102,13 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 def save_checkpoint(path: Path, model: nn.Module, *, about: Mapping[str, str]) -> None:
     """Write a model's tensors and a few words about them, whole or not at all."""
-    with replacing(path) as part:
-        torch.save({"about": dict(about), "state_dict": model.state_dict()}, part)
+    write_tensors(path, {"about": dict(about), "state_dict": model.state_dict()})
+
+
+def write_tensors(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what `torch.load` reads, whole or not at all; equal content gives equal bytes."""
+    with replacing(path) as part, part.open("wb") as file:
+        torch.save(content, file)  # to a path, it would write that path's random name into the file
 
 
 def load_into(

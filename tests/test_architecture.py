@@ -11,23 +11,34 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS: dict[str, int] = {  # the longest matching prefix counts
-    "tasks": 7,  # the front door: opens the two menus below
+    "tasks": 8,  # the front door: opens the two menus below
+    "repro.picture_tasks": 7,  # pages of the front door
+    "repro.record_tasks": 7,
     "doctor.__main__": 6,
     "repro.__main__": 6,
     "repro.run": 5,  # the main job as typed; asks the doctor
     "repro.released": 5,  # the weights as typed
     "repro.infos": 5,  # info files as typed
+    "repro.draw": 5,  # drawings of a run, as typed
+    "repro.single": 5,  # inference on one frame, as typed
     "repro.containers.tasks": 6,  # the docker-* part of the menu
     "repro.containers.menu": 5,  # images and containers as typed; asks the doctor
+    "repro.ladder": 5,  # gates: several runs, each on what the one below said
     "repro.pipeline": 5,
     "repro.architectures": 5,  # the table that the pipeline reads
     "repro.parity": 5,  # replays whole stages against golden outputs
+    "repro.upstream": 5,  # runs the authors' model beside ours
     "repro.bench": 5,  # times whole stages
+    "repro.record.check": 5,  # judges and evaluates anew
+    "repro.record.menu": 5,  # check, diff and crate as typed
+    "repro.record.schema": 2,  # what a record is, for whoever draws one
+    "repro.record": 4,
     "repro.train": 4,
     "repro.evaluate": 4,
     "repro.compare": 4,
     "repro.diagnosis": 4,
     "repro.report": 4,
+    "repro.visualise": 4,
     "repro.prepare": 4,
     "repro.data": 3,
     "repro.models": 3,
@@ -42,16 +53,26 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.rundir": 1,
     "repro.atomic": 1,
     "repro.progress": 1,
+    "repro.curve": 1,
     "repro.launch": 1,
     "repro.containers": 1,  # the engine's API, labels, locks; know no recipe
+    "repro.flags": 1,
     "repro.stop": 1,
     "repro": 0,  # the package's own __init__: words only
     "doctor": 0,
 }
 # Neighbours that may nevertheless meet: the run folder writes through the atomic files, the typed job runs the story.
 ALLOWED_NEIGHBOURS = {("repro.rundir", "repro.atomic"), ("repro.run", "repro.pipeline")}
+ALLOWED_NEIGHBOURS |= {("repro.upstream", "repro.parity")}  # fills and judges both models as the golden sets are
 ALLOWED_NEIGHBOURS |= {("repro.containers", "repro.atomic"), ("repro.containers", "repro.progress")}
 ALLOWED_NEIGHBOURS |= {(room, "repro.architectures") for room in ("repro.run", "repro.pipeline", "repro.bench")}
+ALLOWED_NEIGHBOURS |= {("repro.record.check", room) for room in ("repro.architectures", "repro.pipeline")}
+ALLOWED_NEIGHBOURS |= {
+    ("repro.run", "repro.ladder"),
+    ("repro.ladder", "repro.pipeline"),
+    ("repro.ladder", "repro.parity"),
+}
+ALLOWED_NEIGHBOURS |= {(room, "repro.record.check") for room in ("repro.record.menu", "repro.bench")}
 THIRD_PARTY_OF_THE_DOCTOR = {"pynvml", "packaging", "rich"}  # used where importable, never needed
 
 

@@ -53,6 +53,14 @@ def smoked(synth_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cwd
 
 
+def test_the_whole_path_ends_with_a_page_that_shows_every_camera_of_every_evaluated_frame(smoked: Path) -> None:
+    page = (smoked / "run" / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 2 * 6
+    assert "precision over recall" in page
+    assert "Total loss" in page
+    assert len(page) < 5_000_000
+
+
 def test_the_whole_path_ends_with_a_report_and_a_record_of_every_stage(smoked: Path) -> None:
     run = smoked / "run"
     assert (run / "report.md").read_text().startswith("# BEVFormer-nano")
@@ -72,6 +80,7 @@ def test_a_second_call_does_nothing_again_and_the_plan_says_so(smoked: Path, syn
         ["train", "skip"],
         ["evaluate", "skip"],
         ["compare", "skip"],
+        ["record", "skip"],
         ["report", "run"],
     ]
     document = json.loads(repro(*words, "--json", cwd=smoked, check=0).stdout)
@@ -81,7 +90,7 @@ def test_a_second_call_does_nothing_again_and_the_plan_says_so(smoked: Path, syn
 def test_the_plan_names_what_changed(smoked: Path, synth_root: Path) -> None:
     words = (*NANO, "--data", "nuscenes-mini", "--dataroot", synth_root, "--run", "run", "--plan")
     plan = repro(*words, cwd=smoked, check=0).stdout
-    assert "train     run   changed since last time: --smoke" in plan
+    assert "train     run   changed since last time: --smoke (True → False)" in plan
     assert "evaluate  run   follows train" in plan
 
 

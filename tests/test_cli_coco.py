@@ -40,6 +40,13 @@ def smoked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cwd
 
 
+def test_the_whole_path_ends_with_a_page_that_shows_the_evaluated_images(smoked: Path) -> None:
+    page = (smoked / "run" / "report.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "precision over recall" in page
+    assert len(page) < 5_000_000
+
+
 def test_the_whole_path_ends_with_a_report_of_cocos_figures(smoked: Path) -> None:
     run = smoked / "run"
     report = (run / "report.md").read_text()
@@ -64,7 +71,7 @@ def test_a_second_call_would_do_nothing_again_until_the_annotations_change(
     monkeypatch.chdir(tmp_path)
     words = ("run", *NANO, "--data", "synth", "--dataroot", "coco", "--smoke", "--run", "run", "--plan")
     assert main(words) == 0
-    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["skip"] * 4 + ["run"]
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["skip"] * 5 + ["run"]
     annotations = tmp_path / "coco" / "annotations" / "instances_val2017.json"
     annotations.write_text(annotations.read_text() + " ")
     assert main(words) == 0

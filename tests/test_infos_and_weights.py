@@ -43,7 +43,7 @@ def test_importing_says_what_it_is_good_for(tmp_path: Path, capsys: pytest.Captu
     records = eight_cars(tmp_path)
     write_infos(tmp_path / "train.pkl", records, version="v1.0-mini")
     assert main(["infos", "--import", str(tmp_path / "train.pkl")]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "runs read the tables in --dataroot, not info files"
+    assert capsys.readouterr().out.splitlines()[-1] == "a run reads them with --infos DIR"
 
 
 def test_a_file_of_a_newer_mmdet3d_is_converted_beside_itself(

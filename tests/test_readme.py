@@ -1,6 +1,6 @@
 """The README keeps its promises: its commands exist, and its map names every file with that file's own first sentence.
 
-`python tests/test_readme.py` writes the map anew.
+`python tests/test_readme.py` writes the map anew, in the Chinese README too.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+HEADINGS = {README: ("file", "what lives there"), ROOT / "README.zh.md": ("文件", "内容")}
 START = "<!-- map: written by `python tests/test_readme.py`, checked by the test of the same name -->\n"
 END = "<!-- end of map -->"
-ROOMS = ("bevready", "tasks.py", "env", "recipes", "doctor", "repro")
+ROOMS = ("bevready", "tasks.py", "env", "recipes", "doctor", "repro", "docs")
 
 
 def first_sentence(path: Path) -> str:
@@ -37,11 +38,11 @@ def tracked(room: str) -> list[Path]:
     return [ROOT / line for line in done.stdout.splitlines()]
 
 
-def house_map() -> str:
+def house_map(readme: Path) -> str:
     files = [path for room in ROOMS for path in tracked(room)]
     told = [path for path in files if path.suffix in {".py", ".toml", ".in", ".cpp", ".cu"} or path.name == "bevready"]
     rows = [f"| `{path.relative_to(ROOT)}` | {first_sentence(path)} |" for path in told]
-    return "\n".join(["| file | what lives there |", "| --- | --- |", *rows]) + "\n"
+    return "\n".join(["| {} | {} |".format(*HEADINGS[readme]), "| --- | --- |", *rows]) + "\n"
 
 
 def commands() -> list[str]:
@@ -50,10 +51,11 @@ def commands() -> list[str]:
     return [line for line in lines if line.startswith("./bevready")]
 
 
-def test_the_map_names_every_file_with_its_own_first_sentence() -> None:
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("readme", HEADINGS, ids=lambda path: path.name)
+def test_the_map_names_every_file_with_its_own_first_sentence(readme: Path) -> None:
+    text = readme.read_text(encoding="utf-8")
     written = text.partition(START)[2].partition(END)[0]
-    assert written == house_map(), "run `python tests/test_readme.py` and look at what it changed"
+    assert written == house_map(readme), "run `python tests/test_readme.py` and look at what it changed"
 
 
 @pytest.mark.parametrize("command", commands())
@@ -72,5 +74,6 @@ def test_the_two_commands_stand_in_the_readme() -> None:
 
 
 if __name__ == "__main__":
-    before, _, rest = README.read_text(encoding="utf-8").partition(START)
-    README.write_text(before + START + house_map() + END + rest.partition(END)[2], encoding="utf-8")
+    for readme in HEADINGS:
+        before, _, rest = readme.read_text(encoding="utf-8").partition(START)
+        readme.write_text(before + START + house_map(readme) + END + rest.partition(END)[2], encoding="utf-8")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from repro.rundir import RunDir, RunDirError
+from repro.rundir import RunDir, RunDirError, changes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -44,13 +46,42 @@ def test_the_plan_says_which_part_of_the_key_changed(tmp_path: Path) -> None:
         assert run.plan("soup", Soup, {"recipe": "a", "code": "1"}).why == "no soup.json yet"
         run.step("soup", Soup, {"recipe": "a", "code": "1"}, cook)
         plan = run.plan("soup", Soup, {"recipe": "b", "code": "1"})
-    assert (plan.runs, plan.why) == (True, "changed since last time: recipe")
+    assert (plan.runs, plan.why) == (True, "changed since last time: recipe (a → b)")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ({"--smoke": "True"}, {"--smoke": "False"}, "--smoke (True → False)"),
+        ({"code of repro/ops": "0" * 16}, {"code of repro/ops": "1" * 16}, "code of repro/ops"),
+        (
+            {"recipe [train]": '{"seed": 0, "workers": 4}'},
+            {"recipe [train]": '{"seed": 1, "workers": 4}'},
+            "recipe [train] seed 0 → 1",
+        ),
+        (
+            {"recipe [model]": '{"bev": {"rows": 50}, "dropout": 0.1}'},
+            {"recipe [model]": '{"bev": {"rows": 100}}'},
+            "recipe [model] bev.rows 50 → 100, dropout 0.1 → absent",
+        ),
+        (
+            {"recipe [model]": '{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}'},
+            {"recipe [model]": '{"a": 2, "b": 2, "c": 2, "d": 2, "e": 2}'},
+            "recipe [model] a 1 → 2, b 1 → 2, c 1 → 2, d 1 → 2, and 1 more",
+        ),
+        ({"recipe [model]": "0123456789abcdef"}, {"recipe [model]": '{"dropout": 0.1}'}, "recipe [model]"),
+        ({"note": "{not json"}, {"note": "{nor this"}, "note ({not json → {nor this)"),
+    ],
+)
+def test_a_changed_key_is_put_into_words(old: dict[str, str], new: dict[str, str], words: str) -> None:
+    assert changes(old, new) == [words]
 
 
 def test_a_part_of_the_key_that_is_new_or_gone_counts_as_changed(tmp_path: Path) -> None:
     with RunDir(tmp_path) as run:
         run.step("soup", Soup, {"old": "1"}, cook)
-        assert run.plan("soup", Soup, {"new": "1"}).why == "changed since last time: old, new"
+        why = run.plan("soup", Soup, {"new": "1"}).why
+    assert why == "changed since last time: old (no longer part of the key), new (not part of the key before)"
 
 
 def test_a_stage_runs_again_when_what_it_left_is_gone(tmp_path: Path) -> None:
@@ -125,3 +156,44 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunDirError, match=r"file/run: Not a directory; choose a folder .* --run DIR"):
         RunDir(tmp_path / "file" / "run")
+
+
+def wait(done: multiprocessing.synchronize.Event) -> None:
+    done.wait(30)
+
+
+def test_a_loading_worker_that_outlives_its_run_does_not_hold_the_folder(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    done = context.Event()
+    with RunDir(tmp_path):
+        worker = context.Process(target=wait, args=(done,))
+        worker.start()
+    try:
+        RunDir(tmp_path).__exit__()
+    finally:
+        done.set()
+        worker.join(30)
+
+
+def test_what_a_killed_process_left_half_written_is_swept(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    for name in (".soup.json.abc.part", "train/.state.ckpt.part", "train/keep.part"):
+        (tmp_path / name).write_text("half")
+    with RunDir(tmp_path):
+        assert [path.name for path in (tmp_path / "train").iterdir()] == ["keep.part"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "train"]
+
+
+def test_what_a_stage_used_is_kept_beside_its_value(tmp_path: Path) -> None:
+    @contextmanager
+    def meter() -> Iterator[dict[str, float]]:
+        seen: dict[str, float] = {}
+        yield seen
+        seen["host_peak_gib"] = 1.5
+
+    with RunDir(tmp_path, meter=meter) as run:
+        run.step("soup", Soup, {"recipe": "a"}, cook)
+        done = run.done("soup")
+        assert run.done("bread") is None
+    assert done is not None
+    assert (done.key, done.use) == ({"recipe": "a"}, {"host_peak_gib": 1.5})

@@ -34,6 +34,12 @@ def test_what_was_saved_is_what_is_read(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
 
 
+def test_the_same_weights_are_the_same_bytes_whatever_the_file_is_called_while_it_is_written(tmp_path: Path) -> None:
+    for name in ("one.pth", "another.pth"):
+        save_checkpoint(tmp_path / name, small(), about={"recipe": "x"})
+    assert (tmp_path / "one.pth").read_bytes() == (tmp_path / "another.pth").read_bytes()
+
+
 def test_upstreams_layout_its_names_and_a_parallel_prefix_are_understood(tmp_path: Path) -> None:
     model = small()
     state = {f"module.{new}": model.state_dict()[old] for new, old in (("a.weight", "0.weight"), ("a.bias", "0.bias"))}

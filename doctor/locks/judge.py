@@ -31,7 +31,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference. `kind` is missing, version, extra, twice, tampered or stray; `fix` is what to type."""
+    """One difference. `kind`: missing, version, extra, twice, tampered, stray or import; `fix` is what to type."""
 
     kind: str
     package: str

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from doctor.locks.imports import broken_imports
 from doctor.locks.judge import judge
 from doctor.locks.look import Environment, look, noted
 from doctor.locks.make import MakeError, make
@@ -47,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prefix", default="", help="where the environment lies (default: .venv, .venv-STACK)")
     parser.add_argument("--python", default="", help="make it with this interpreter")
     parser.add_argument("--lock", action="store_true", help="write the lock anew from requirements.in (needs uv)")
-    parser.add_argument("--verify", action="store_true", help="judge versions and the hash of every installed file")
+    parser.add_argument(
+        "--verify", action="store_true", help="judge versions, the hash of every installed file, and imports"
+    )
     parser.add_argument("--diff", action="store_true", help="say in words how what is installed differs")
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else on stdout")
     parser.add_argument("--locks", type=Path, default=HOME / "env", help=argparse.SUPPRESS)
@@ -97,20 +100,26 @@ def _judged(options: argparse.Namespace, stack: str, folder: Path, prefix: Path)
     found = judge(
         wanted, there.installed, strays=there.strays, records=there.records, pip=f"{prefix / 'bin' / 'python'} -m pip"
     )
+    modules: list[str] = []
     if options.diff and not options.verify:
         found = [row for row in found if row.kind not in FILES]
-    told = [f"{row}\n          {row.fix}" for row in found]
-    return _print(options, stack, [*told, _end(wanted, found, prefix, there)], found, DIFFERENT if found else FINE)
+    else:
+        modules = json.loads((folder / "stack.json").read_text(encoding="utf-8")).get("imports", [])
+        found += broken_imports(prefix, modules)
+    lines = [f"{row}\n          {row.fix}" for row in found]
+    tried = f", {len(modules)} modules imported" if modules else ""
+    end = f"{prefix}: Python {there.python}, {len(wanted)} packages pinned here{tried}, {_end(found, prefix)}"
+    return _print(options, stack, [*lines, end], found, DIFFERENT if found else FINE)
 
 
 def _wanted(pins: Sequence[Pin], there: Environment) -> list[Pin]:
     return [pin for pin in pins if not pin.marker or there.markers[pin.marker]]
 
 
-def _end(wanted: Sequence[Pin], found: Sequence[Difference], prefix: Path, there: Environment) -> str:
+def _end(found: Sequence[Difference], prefix: Path) -> str:
     words = f"{len(found)} differences" if found else "all as the lock says"
     unnoted = "" if noted(prefix) else "; nobody noted its RECORDs when it was made, so a rewritten one is not seen"
-    return f"{prefix}: Python {there.python}, {len(wanted)} packages pinned here, {words}{unnoted}"
+    return words + unnoted
 
 
 def _print(

@@ -59,10 +59,12 @@ def install(folder: Path, prefix: Path, python: str, tell: Callable[[str], None]
 
 
 def fingerprint(folder: Path) -> str:
-    """Return "STACK DIGEST", which names the lock, the build settings and the guard."""
-    files = (folder / "requirements.lock", folder / "stack.json", Path(__file__).with_name("guard.py"))
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
-    return f"{folder.name} {digest[:16]}"
+    """Return "STACK DIGEST", which names the pins, the guard and what stack.json says about building."""
+    told = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
+    building = json.dumps([told.get("tools"), told.get("from_source")], sort_keys=True)
+    pins = "".join(pin.lines for pin in read_lock(folder / "requirements.lock"))
+    guard = Path(__file__).with_name("guard.py").read_text(encoding="utf-8")
+    return f"{folder.name} {hashlib.sha256(chr(0).join([pins, building, guard]).encode()).hexdigest()[:16]}"
 
 
 def _phases(

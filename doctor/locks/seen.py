@@ -56,7 +56,7 @@ def _package(dist: metadata.Distribution, owned: set[str]) -> dict[str, Any]:
         path = os.path.normpath(os.path.join(root, row[0]))
         owned.add(path)
         kind, _, digest = row[1].partition("=") if len(row) > 1 else ("", "", "")
-        if kind != "sha256":
+        if kind != "sha256" or row[0].endswith(".pyc"):  # Python writes byte code anew
             continue
         try:
             there = _digest(path)

@@ -38,17 +38,19 @@ def rotations_of(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def quaternion_product(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the Hamilton product a·b of quaternions (w, x, y, z): first turn by b, then by a."""
-    aw, ax, ay, az = a
-    bw, bx, by, bz = b
-    return np.array(
+    """Return the Hamilton product a·b of quaternions [..., 4] (w, x, y, z): first turn by b, then by a."""
+    aw, ax, ay, az = a.T
+    bw, bx, by, bz = b.T
+    product: NDArray[np.float64] = np.stack(
         [
             aw * bw - ax * bx - ay * by - az * bz,
             aw * bx + ax * bw + ay * bz - az * by,
             aw * by - ax * bz + ay * bw + az * bx,
             aw * bz + ax * by - ay * bx + az * bw,
-        ]
+        ],
+        axis=-1,
     )
+    return product
 
 
 def yaw_of(quaternion: NDArray[np.float64]) -> float:

@@ -145,29 +145,29 @@ class Subset:
     """Some records of an index, by position."""
 
     def __init__(self, index: NuScenesIndex, rows: Sequence[int]) -> None:
-        self._index, self.rows = index, list(rows)
+        self.index, self.rows = index, list(rows)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, position: int) -> FrameRecord:
-        return self._index[self.rows[position]]
+        return self.index[self.rows[position]]
 
     @property
     def tokens(self) -> list[str]:
         """The sample tokens, in order."""
-        column = self._index.table["token"].to_pylist()
+        column = self.index.table["token"].to_pylist()
         return [column[row] for row in self.rows]
 
     @property
     def scenes(self) -> list[str]:
         """The scene token of each sample, in order."""
-        column = self._index.table["scene_token"].to_pylist()
+        column = self.index.table["scene_token"].to_pylist()
         return [column[row] for row in self.rows]
 
     def image_paths(self) -> Iterable[str]:
         """Yield the image paths of every frame, relative to the data root."""
-        column = self._index.table["camera_path"]
+        column = self.index.table["camera_path"]
         for row in self.rows:
             yield from column[row].as_py()
 

@@ -24,6 +24,7 @@ POSES = ("lidar2ego_translation", "lidar2ego_rotation", "ego2global_translation"
 TRUTH = ("gt_boxes", "gt_names", "gt_velocity", "valid_flag")
 VEHICLES = {"car", "truck", "bus"}  # always longer than wide: their sizes tell the convention
 FEWEST_VEHICLES = 5
+CONVERTED = ".mmdet3d-0.17.pkl"
 
 
 def info_of(record: FrameRecord, prefix: str) -> dict[str, Any]:
@@ -82,6 +83,11 @@ def write_infos(path: Path, records: Iterable[FrameRecord], *, version: str, pre
     return len(infos)
 
 
+def converted(path: Path) -> Path:
+    """Return where `infos --import --convert` writes what it makes of an info file: beside it."""
+    return path.with_suffix(CONVERTED)
+
+
 def read_infos(path: Path, channels: Sequence[str], *, convert: bool = False) -> tuple[list[FrameRecord], str]:
     """Return the records of an info file and its version, without running anything in it.
 
@@ -101,7 +107,7 @@ def read_infos(path: Path, channels: Sequence[str], *, convert: bool = False) ->
         if not convert:
             raise DataError(
                 f"{path}: boxes in the convention of mmdet3d 1.0 and later (length before width); "
-                "convert them with --convert, or make the file with mmdet3d 0.17.1"
+                "convert it: ./bevready infos --import FILE --convert, or make the file with mmdet3d 0.17.1"
             )
         for info in infos:
             info["gt_boxes"] = from_new_convention(np.asarray(info["gt_boxes"], float).reshape(-1, 7))

@@ -272,9 +272,11 @@ def _annotations(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]:
     """Return boxes [G, 7], velocities [G, 2], names, points [G, 2] of LiDAR and radar: LiDAR frame, in their order."""
     if isinstance(tables, PlainTables):
-        return _plain_annotations(tables, sample, sensor, ego)
+        found = tables.boxes_of(sample["token"])
+        names = tuple(CLASS_OF_CATEGORY.get(category, category) for category in found.categories)
+        return found.boxes, found.velocities, names, found.points
     lidar_from_global = _rotation(sensor).T @ _rotation(ego).T
-    rows, velocities, names, points = [], [], [], []
+    rows, velocities, classes, points = [], [], [], []
     for token in sample["anns"]:
         annotation = tables.get("sample_annotation", token)
         box = tables.get_box(token)
@@ -284,22 +286,11 @@ def _annotations(
         yaw = box.orientation.yaw_pitch_roll[0]  # not `yaw_of`: with roll and pitch the two differ by 1e-4 rad (§F.1)
         rows.append([*box.center, *box.wlh, -yaw - np.pi / 2])
         velocities.append((lidar_from_global @ [*tables.box_velocity(token)[:2], 0.0])[:2])
-        names.append(CLASS_OF_CATEGORY.get(annotation["category_name"], annotation["category_name"]))
+        classes.append(CLASS_OF_CATEGORY.get(annotation["category_name"], annotation["category_name"]))
         points.append((annotation["num_lidar_pts"], annotation["num_radar_pts"]))
     return (
         np.array(rows, float).reshape(-1, 7),
         np.array(velocities, float).reshape(-1, 2),
-        tuple(names),
+        tuple(classes),
         np.array(points, np.int64).reshape(-1, 2),
     )
-
-
-def _plain_annotations(
-    tables: PlainTables, sample: Mapping[str, Any], sensor: Mapping[str, Any], ego: Mapping[str, Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...], NDArray[np.int64]]:
-    boxes, velocities = tables.boxes_and_velocities(sample["anns"], dict(sensor), dict(ego))
-    rows = [tables.get("sample_annotation", token) for token in sample["anns"]]
-    points = np.array([(row["num_lidar_pts"], row["num_radar_pts"]) for row in rows], np.int64).reshape(-1, 2)
-    categories = [str(row["category_name"]) for row in rows]
-    names = tuple(CLASS_OF_CATEGORY.get(category, category) for category in categories)
-    return boxes, velocities, names, points

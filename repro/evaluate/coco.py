@@ -11,8 +11,9 @@ from faster_coco_eval import COCO, COCOeval_faster
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from repro.artifacts import COCO_FIGURES, CocoMetrics
+from repro.artifacts import COCO_FIGURES, CocoMetrics, PrecisionCurves
 from repro.atomic import replacing
+from repro.evaluate.curves import write_curves
 from repro.evaluate.formatting import EvaluationError
 from repro.recipe.coco import COCO_CATEGORIES
 
@@ -85,8 +86,12 @@ def read_coco_results(path: Path) -> list[CocoBox]:
         raise EvaluationError(f"{path}: not a COCO result file ({str(error).splitlines()[0]}); {AGAIN}") from error
 
 
-def evaluate_boxes(results: Path, index: CocoIndex, positions: Collection[int], eval_set: str) -> CocoMetrics:
+def evaluate_boxes(
+    results: Path, index: CocoIndex, positions: Collection[int], eval_set: str, *, curves: Path | None = None
+) -> CocoMetrics:
     """Return COCO's figures of a result file over the images at `positions` of a split.
+
+    `curves` is where to leave the precision-recall curves behind them.
 
     Raises EvaluationError for a damaged file, for boxes of other images, and when there is nothing to find.
     """
@@ -109,6 +114,8 @@ def evaluate_boxes(results: Path, index: CocoIndex, positions: Collection[int], 
     scored.evaluate()
     scored.accumulate()
     scored.summarize()
+    if curves is not None:
+        write_curves(curves, class_curves(np.asarray(scored.eval["precision"])))
     return CocoMetrics(
         figures={name: _known(value) for name, value in zip(COCO_FIGURES, scored.stats, strict=False)},
         classes=class_precision(np.asarray(scored.eval["precision"])),
@@ -152,6 +159,29 @@ def class_precision(precision: NDArray[np.float64]) -> dict[str, float | None]:
         values = everything[:, :, k]
         means[name] = float(values[values > -1].mean()) if (values > -1).any() else None
     return means
+
+
+def class_curves(precision: NDArray[np.float64]) -> PrecisionCurves:
+    """Return precision by category name and IoU of precisions [T, R, K, A, M] at 0.50, 0.55, … 0.95.
+
+    Thresholds are 0.5, 0.75 and the mean over all ten; "all classes" is the mean over the categories that are there.
+    """
+    everything = precision[:, :, :, 0, -1]  # all areas, most detections
+    there = [k for k in range(everything.shape[2]) if (everything[:, :, k] > -1).any()]
+    names = tuple(COCO_CATEGORIES.values())
+    values = {"all classes": everything[:, :, there].mean(2)} if there else {}
+    values |= {names[k]: everything[:, :, k] for k in there}
+    return PrecisionCurves(
+        unit="IoU",
+        classes={
+            name: {
+                "0.5": tuple(of[0].tolist()),
+                "0.75": tuple(of[5].tolist()),
+                "0.5 to 0.95": tuple(of.mean(0).tolist()),
+            }
+            for name, of in values.items()
+        },
+    )
 
 
 def _known(value: float) -> float | None:

@@ -13,6 +13,7 @@ import torch
 from repro.data.coco.dataset import CocoSplit, TestImages, collate_images
 from repro.data.loading import batches_from
 from repro.evaluate.coco import CocoBox, evaluate_boxes, format_image, write_coco_results
+from repro.evaluate.curves import CURVES
 from repro.evaluate.formatting import EvaluationError
 from repro.launch import asked_to_stop
 from repro.models.deformable_detr import build_deformable_detr, decode
@@ -74,7 +75,7 @@ def evaluate_images(
     def judged() -> CocoMetrics:
         found = together([split.index[position].id for position in range(count)], partials)
         write_coco_results(folder / RESULTS, found)
-        metrics = evaluate_boxes(folder / RESULTS, split.index, range(count), data.eval_split)
+        metrics = evaluate_boxes(folder / RESULTS, split.index, range(count), data.eval_split, curves=folder / CURVES)
         for path in partials:
             path.unlink()
         seconds = round(time.monotonic() - began, 3)

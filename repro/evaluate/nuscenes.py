@@ -17,13 +17,15 @@ from nuscenes.eval.detection.evaluate import DetectionEval
 from nuscenes.eval.detection.utils import category_to_detection_name
 from nuscenes.utils.splits import create_splits_scenes
 
-from repro.artifacts import TP_ERRORS, ClassMetrics, Metrics
+from repro.artifacts import TP_ERRORS, ClassMetrics, Metrics, PrecisionCurves
 from repro.data.tables import open_tables
+from repro.evaluate.curves import write_curves
 from repro.evaluate.formatting import EvaluationError, ResultBox
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from nuscenes.eval.detection.data_classes import DetectionMetricDataList
     from nuscenes.nuscenes import NuScenes
 
 AGAIN = "delete the run's evaluate.json to write it again"
@@ -31,8 +33,10 @@ PROTOCOL = "detection_cvpr_2019"
 VERSION_OF_SPLIT = {"train": "trainval", "val": "trainval", "mini_train": "mini", "mini_val": "mini"}
 
 
-def evaluate(results: Path, dataroot: Path, version: str, eval_set: str) -> Metrics:
+def evaluate(results: Path, dataroot: Path, version: str, eval_set: str, *, curves: Path | None = None) -> Metrics:
     """Return the official metrics of a result file over the samples of `eval_set` that it names.
+
+    `curves` is where to leave the precision-recall curves behind them.
 
     The benchmark wants every sample of the split. A file with fewer (a smoke run, a data set with part of a split)
     is scored on those it has, with ground truth and predictions restricted alike: `samples` of `samples_in_split`
@@ -52,7 +56,9 @@ def evaluate(results: Path, dataroot: Path, version: str, eval_set: str) -> Metr
             path = Path(scratch) / "padded.json"
             path.write_text(json.dumps(_padded(document, split)), encoding="utf-8")
         del document  # gigabytes for a full split, and the devkit reads its own
-        summary = _score(tables, path, eval_set, evaluated, scratch=scratch, named=results)
+        summary, drawn = _score(tables, path, eval_set, evaluated, scratch=scratch, named=results)
+    if curves is not None:
+        write_curves(curves, drawn)
     return _metrics(
         summary,
         eval_set=eval_set,
@@ -66,8 +72,8 @@ def evaluate(results: Path, dataroot: Path, version: str, eval_set: str) -> Metr
 
 def _score(
     tables: NuScenes, path: Path, eval_set: str, tokens: Collection[str], *, scratch: str, named: Path
-) -> dict[str, Any]:
-    """Return `DetectionEval`'s summary of a file that holds the whole split, computed on `tokens` only."""
+) -> tuple[dict[str, Any], PrecisionCurves]:
+    """Return `DetectionEval`'s summary and curves of a file that holds the whole split, computed on `tokens` only."""
     with redirect_stderr(io.StringIO()):  # the devkit's progress bars ignore verbose=False
         try:
             evaluation = DetectionEval(
@@ -84,9 +90,9 @@ def _score(
             ) from error
         evaluation.gt_boxes = _restricted(evaluation.gt_boxes, tokens)
         evaluation.pred_boxes = _restricted(evaluation.pred_boxes, tokens)
-        metrics, _ = evaluation.evaluate()
+        metrics, behind = evaluation.evaluate()
     summary: dict[str, Any] = metrics.serialize()
-    return summary
+    return summary, _curves(behind, evaluation.gt_boxes)
 
 
 def split_tokens(tables: NuScenes, eval_set: str) -> list[str]:
@@ -179,6 +185,16 @@ def _restricted(boxes: EvalBoxes, tokens: Collection[str]) -> EvalBoxes:
         if token in tokens:
             kept.add_boxes(token, boxes[token])
     return kept
+
+
+def _curves(behind: DetectionMetricDataList, truth: EvalBoxes) -> PrecisionCurves:
+    """Return precision [101] by class and distance, of the classes that are there to be found."""
+    there = {box.detection_name for box in truth.all}
+    classes: dict[str, dict[str, tuple[float, ...]]] = {name: {} for name, _ in behind.md if name in there}
+    for (name, distance), values in behind.md.items():
+        if name in there:
+            classes[name][str(float(distance))] = tuple(values.precision.tolist())
+    return PrecisionCurves(unit="m", classes=classes)
 
 
 def _metrics(summary: dict[str, Any], **counts: Any) -> Metrics:

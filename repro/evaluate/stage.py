@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.data.samplers import scene_order, test_order
+from repro.evaluate.curves import CURVES
 from repro.evaluate.formatting import EvaluationError, write_results
 from repro.evaluate.nuscenes import evaluate as score
 from repro.evaluate.predict import Boxes, predict, read_partial
@@ -70,7 +71,7 @@ def evaluate(
     def judged() -> Metrics:
         tokens = samples.tokens
         write_results(folder / RESULTS, gathered([tokens[i] for share in shares for i in share], partials, tokens))
-        metrics = score(folder / RESULTS, Path(data.dataroot), data.version, data.eval_split)
+        metrics = score(folder / RESULTS, Path(data.dataroot), data.version, data.eval_split, curves=folder / CURVES)
         for path in partials:
             path.unlink()
         seconds = round(time.monotonic() - began, 3)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from repro.atomic import replacing
 from repro.models.upstream_names import our_name, upstream_name
 from repro.recipe import available, load_recipe
-from repro.weights import CheckpointError, Fit, load_into, read_checkpoint
+from repro.weights import CheckpointError, Fit, load_into, read_checkpoint, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,8 +127,7 @@ def export_upstream(model: nn.Module, recipe: Recipe, path: Path) -> int:
     state = OrderedDict((upstream_name(name), tensor) for name, tensor in model.state_dict().items())
     state["pts_bbox_head.code_weights"] = torch.tensor(recipe.losses.code_weights)
     try:
-        with replacing(path) as part:
-            torch.save({"meta": {"recipe": recipe.name}, "state_dict": state}, part)
+        write_tensors(path, {"meta": {"recipe": recipe.name}, "state_dict": state})
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error
     return len(state)

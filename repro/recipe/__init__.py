@@ -22,6 +22,7 @@ from repro.recipe.load import (
     load_any_recipe,
     load_detr_recipe,
     load_recipe,
+    recipe_of,
 )
 from repro.recipe.schema import (
     Augment,
@@ -72,4 +73,5 @@ __all__ = [
     "load_any_recipe",
     "load_detr_recipe",
     "load_recipe",
+    "recipe_of",
 ]

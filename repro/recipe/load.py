@@ -91,6 +91,11 @@ def parse_recipe(text: bytes, where: str) -> AnyRecipe:
         raise RecipeError(f"{where}: not UTF-8 text (byte {error.start})") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecipeError(f"{where}: not valid TOML: {error}") from error
+    return recipe_of(table, where)
+
+
+def recipe_of(table: dict[str, Any], where: str) -> AnyRecipe:
+    """Return the recipe in a table of tables, as a run left it; `where` opens every message. Raises RecipeError."""
     schema = _schema_of(table, where)
     try:
         # By way of JSON: in its strict mode lists become tuples, but text never becomes a number.

@@ -80,8 +80,11 @@ def teach(
     start: Path | None,
     smoke: bool,
     key: str,
+    limit: int | None = None,
 ) -> Trained:
     """Train on `samples` and leave the weights in `folder`; goes on where an earlier call with this `key` stopped.
+
+    `limit` ends it after so many iterations, on the learning rates of the whole schedule.
 
     All processes of `fabric` train together, each on its share of an epoch (spec §F.3). Raises TrainError, DataError
     or CheckpointError; Interrupted after Ctrl-C, with the state saved.
@@ -92,7 +95,7 @@ def teach(
     init, notes = from_first(fabric, lambda: _initialise(lesson, bare, recipe, start, smoke=smoke))
     model, optimizer = fabric.setup(lesson.with_losses(bare, recipe, fabric), lesson.optimizer(bare, recipe))
     per_epoch = lesson.batches_per_epoch(recipe, samples, fabric.world_size)
-    plan = _plan(recipe, per_epoch, smoke=smoke, key=key)
+    plan = _plan(recipe, per_epoch, smoke=smoke, key=key, limit=limit)
     workers = recipe.smoke.workers if smoke else recipe.train.workers
     outcome = train_loop(
         fabric,
@@ -177,10 +180,11 @@ def batch_note(recipe: AnyRecipe, batch: int, items: str = "clips") -> tuple[str
     return (note,)
 
 
-def _plan(recipe: AnyRecipe, per_epoch: int, *, smoke: bool, key: str) -> TrainPlan:
+def _plan(recipe: AnyRecipe, per_epoch: int, *, smoke: bool, key: str, limit: int | None) -> TrainPlan:
     whole = per_epoch * recipe.schedule.epochs
+    ends = [whole, *([recipe.smoke.train_iterations] if smoke else []), *([limit] if limit else [])]
     return TrainPlan(
-        iterations=min(whole, recipe.smoke.train_iterations) if smoke else whole,
+        iterations=min(ends),
         per_epoch=per_epoch,
         clip_norm=recipe.optimizer.clip_norm,
         seed=recipe.train.seed,

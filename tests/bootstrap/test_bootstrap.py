@@ -186,6 +186,12 @@ class TestBeforeAnythingIsInstalled:
         assert "FAIL  DRV03" in done.stdout
         assert not (checkout.path / ".venv").exists()
 
+    def test_the_authors_stack_is_no_place_to_run_from(self, checkout: Checkout) -> None:
+        done = checkout.call("repro", BEVREADY_STACK="upstream")
+        assert done.returncode == 2
+        assert "./bevready env --stack upstream" in done.stderr
+        assert not (checkout.path / ".venv").exists()
+
     def test_no_python_at_all(self, checkout: Checkout, tmp_path: Path) -> None:
         path = str(tools_only(tmp_path / "bin"))
         done = checkout.call("repro", PATH=path, BEVREADY_PYTHON="")

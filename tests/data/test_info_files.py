@@ -95,7 +95,7 @@ def new_style(infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_boxes_of_mmdet3d_1_are_recognised_refused_and_converted(records: list[FrameRecord], tmp_path: Path) -> None:
     path = saved(tmp_path / "x.pkl", {"infos": new_style(infos_of(records)), "metadata": {}})
-    with pytest.raises(DataError, match=r"mmdet3d 1\.0 and later \(length before width\); convert them with --convert"):
+    with pytest.raises(DataError, match=r"mmdet3d 1\.0 and later \(length before width\); convert it: "):
         read_infos(path, CAMERAS)
     boxes = read_infos(path, CAMERAS, convert=True)[0][0].boxes
     np.testing.assert_allclose(boxes[0], [10.0, 5.0, 0.5, 1.9, 4.6, 1.7, 0.3])

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doctor.locks.imports import broken_imports
 from doctor.locks.judge import Difference, Installed, judge
 from doctor.locks.look import look, note
 from doctor.locks.menu import main
@@ -171,6 +172,39 @@ class TestWords:
         found: list[Difference] = judge([Pin("six", "1", (HASH,))], [Installed("six", "1", "", recorded=False)])
         assert "has no RECORD" in str(found[0])
 
+    def test_a_module_that_breaks_as_it_is_imported_is_named_and_the_others_are_tried(
+        self, place: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        modules = ["pear", "cherry", "os", "apple"]
+        (place / "env" / "mine" / "stack.json").write_text(json.dumps({"imports": modules}), encoding="utf-8")
+        assert verify(place, capsys) == (2, [("import", "cherry")])
+        assert verify(place, capsys, "--diff") == (0, [])
+
+
+def interpreter(folder: Path, words: str) -> Path:
+    """Write a program in the place of an environment's Python; return the environment."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").write_text(f"#!/bin/sh\n{words}\n", encoding="utf-8")
+    (folder / "bin" / "python").chmod(0o755)
+    return folder
+
+
+class TestImports:
+    def test_a_module_that_ends_the_interpreter_is_named_and_so_are_those_after_it(self, tmp_path: Path) -> None:
+        prefix = interpreter(tmp_path, """cat >/dev/null; echo '["torch", ""]'; exit 139""")
+        found = broken_imports(prefix, ["torch", "mmcv.ops", "mmdet"])
+        assert [(row.kind, row.package) for row in found] == [("import", "mmcv.ops"), ("import", "mmdet")]
+        assert "exit code 139" in str(found[0])
+
+    def test_what_a_module_prints_is_no_answer(self, tmp_path: Path) -> None:
+        prefix = interpreter(tmp_path, f"cd {tmp_path} && PYTHONPATH=. exec {sys.executable} $2")
+        (tmp_path / "loud.py").write_text("print('hello')", encoding="utf-8")
+        (tmp_path / "leaves.py").write_text("raise SystemExit('no CUDA')", encoding="utf-8")
+        found = broken_imports(prefix, ["loud", "leaves", "json"])
+        assert [str(row) for row in found] == [
+            "import    leaves: cannot be imported (SystemExit: no CUDA); this stack is for it"
+        ]
+
 
 class TestLocks:
     @pytest.mark.parametrize("stack", STACKS)
@@ -184,6 +218,20 @@ class TestLocks:
         told = json.loads((ROOT / "env" / stack / "stack.json").read_text(encoding="utf-8"))
         pins = {pin.name: pin.version for pin in read_lock(ROOT / "env" / stack / "requirements.lock")}
         assert (pins["torch"], pins["torchvision"]) == (told["torch"], told["torchvision"])
+
+    @pytest.mark.parametrize("stack", STACKS)
+    def test_every_pin_was_asked_for_by_another_or_by_requirements_in(self, stack: str) -> None:
+        path = ROOT / "env" / stack / "requirements.lock"
+        pins = {pin.name for pin in read_lock(path)}
+        remarks = [line.strip(" #") for line in path.read_text(encoding="utf-8").split("\n") if "#" in line]
+        asked = {name for remark in remarks if (name := remark.removeprefix("via").strip())}
+        assert asked <= {*pins, "-r requirements.in"}
+        assert len([remark for remark in remarks if remark.startswith("via")]) == len(read_lock(path))
+
+    @pytest.mark.parametrize("stack", STACKS)
+    def test_what_a_stack_must_import_begins_with_its_torch(self, stack: str) -> None:
+        told = json.loads((ROOT / "env" / stack / "stack.json").read_text(encoding="utf-8"))
+        assert told["imports"][:2] == ["torch", "torchvision"]
 
     @pytest.mark.parametrize(
         "line", ["six", "six>=1", "six==1.16", "six==1.16 --hash=md5:00", f"-r other.txt --hash={HASH}", "http://x"]

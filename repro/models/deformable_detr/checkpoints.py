@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from repro.atomic import replacing
 from repro.models.deformable_detr.model import build_deformable_detr
 from repro.models.deformable_detr.names import our_name, upstream_state, with_counters
 from repro.recipe import available, load_detr_recipe
-from repro.weights import CheckpointError, Fit, load_into, read_checkpoint
+from repro.weights import CheckpointError, Fit, load_into, read_checkpoint, write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,8 +57,7 @@ def export_detr(model: DeformableDETR, path: Path, family: Family) -> int:
         )
     state = upstream_state(model, family)
     try:
-        with replacing(path) as part:
-            torch.save({HOLDER[family]: state}, part)
+        write_tensors(path, {HOLDER[family]: state})
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written ({error.strerror or error})") from error
     return len(state)

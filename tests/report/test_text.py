@@ -13,7 +13,7 @@ def facts(*, synthetic: bool = False, smoke: bool = False, iterations: int = FUL
     data = replace(VAL, synthetic=synthetic, warnings=("no CAN bus: zeros instead",) if synthetic else ())
     trained = replace(FULL, iterations=iterations)
     metrics = measured(0.3551, 0.2515)
-    verdict = compare(TINY.expected, TINY.schedule, data=data, trained=trained, metrics=metrics, smoke=smoke)
+    verdict = compare(TINY, data=data, trained=trained, metrics=metrics, smoke=smoke)
     return RunFacts(
         machine=DESK,
         data=data,

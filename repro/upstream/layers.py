@@ -1,0 +1,134 @@
+"""Which module of the authors' model is which of ours, in the order of a forward pass, and how near they must be.
+
+Names come from the table that translates state dicts. Layouts need none: with a batch of one, both sides hold the same
+array once axes of length one are gone.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from repro.models.upstream_names import upstream_name
+from repro.parity.check import Check, Tolerance, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from repro.models.bevformer import BEVFormer
+    from repro.recipe import Recipe
+    from repro.tensors import Prediction
+
+# ../shared/golden/README.md, "Float noise", as shares of the largest value: two builds of torch differ by rounding only
+FEATURES = Tolerance(of_max=1e-5)
+BEV = Tolerance(of_max=2e-5)
+WORST, P99, GROWTH = 5e-5, 2e-6, 3  # of the first decoder layer; refinement feeds each layer's error back threefold
+HEAD = "pts_bbox_head"
+ENCODER_STEPS = ("after temporal self-attention", "after spatial cross-attention", "output")
+DECODER_STEPS = ("after self-attention", "after cross-attention", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One compared array: what it is, the authors' "MODULE/PART", our "MODULE/PART", and what may differ.
+
+    `decoder` counts the refining layers before it; None outside the decoder.
+    """
+
+    what: str
+    theirs: str
+    ours: str
+    tolerance: Tolerance
+    decoder: int | None = None
+
+
+def layers_of(recipe: Recipe) -> list[Layer]:
+    """Return what is compared of a recipe's model, in the order in which it is computed."""
+    model = recipe.model
+    images = [
+        *(_image_layer("backbone", level) for level in range(len(model.backbone.out_stages))),
+        *(_image_layer("neck", level) for level in range(model.neck.num_outs)),
+    ]
+    motion = Layer("CAN bus embedding", f"{HEAD}.transformer.can_bus_mlp/", "can_bus_mlp/", BEV)
+    encoder = [
+        Layer(f"encoder {n}, {words}", *_norm(f"encoder.{n}.norms.{m}"), BEV)
+        for n in range(model.encoder.layers)
+        for m, words in enumerate(ENCODER_STEPS)
+    ]
+    decoder = [layer for n in range(model.decoder.layers) for layer in _decoder_layers(n)]
+    last = model.decoder.layers - 1
+    head = [
+        Layer("all class logits", f"{HEAD}/all_cls_scores", "prediction/cls_logits", _refined(last), last),
+        Layer("all boxes", f"{HEAD}/all_bbox_preds", "prediction/box_codes", _refined(last), last),
+    ]
+    return [*images, motion, *encoder, *decoder, *head]
+
+
+def _image_layer(part: str, level: int) -> Layer:
+    return Layer(f"{part}, level {level}", f"img_{part}/{level}", f"{part}/{level}", FEATURES)
+
+
+def _decoder_layers(n: int) -> Iterator[Layer]:
+    for m, words in enumerate(DECODER_STEPS):
+        yield Layer(f"decoder {n}, {words}", *_norm(f"decoder.layers.{n}.norms.{m}"), _refined(n), n)
+    for words, theirs, ours in (("class logits", "cls", "classify"), ("box step", "reg", "regress")):
+        yield Layer(f"decoder {n}, {words}", f"{HEAD}.{theirs}_branches.{n}/", f"head.{ours}.{n}/", _refined(n), n)
+
+
+def _norm(ours: str) -> tuple[str, str]:
+    return upstream_name(f"{ours}.weight").removesuffix(".weight") + "/", f"{ours}/"
+
+
+def _refined(n: int) -> Tolerance:
+    return Tolerance(of_max=WORST * GROWTH**n)
+
+
+@contextmanager
+def watched(model: BEVFormer, layers: list[Layer]) -> Iterator[dict[str, Tensor]]:
+    """Yield a dict that each forward pass fills with what the modules of `layers` return: "MODULE/PART" → tensor."""
+    seen: dict[str, Tensor] = {}
+    modules = dict(model.named_modules())
+
+    def keep(name: str) -> Any:
+        def hook(_module: object, _inputs: object, output: Any) -> None:
+            if isinstance(output, Tensor):
+                seen[f"{name}/"] = output
+            else:
+                seen.update({f"{name}/{number}": value for number, value in enumerate(output)})
+
+        return hook
+
+    with ExitStack() as hooks:
+        for name in {layer.ours.split("/")[0] for layer in layers} - {"prediction"}:
+            hooks.callback(modules[name].register_forward_hook(keep(name)).remove)
+        yield seen
+
+
+def predicted(prediction: Prediction) -> dict[str, Tensor]:
+    """Return what the head says, under the names of `layers_of`."""
+    return {"prediction/cls_logits": prediction.cls_logits, "prediction/box_codes": prediction.box_codes}
+
+
+def judged(
+    layers: list[Layer], ours: Mapping[str, Tensor], theirs: Mapping[str, NDArray[np.float32]]
+) -> tuple[Check, ...]:
+    """Compare each layer; what one of the two sides lacks fails with that in its words."""
+    return tuple(_check(layer, ours, theirs) for layer in layers)
+
+
+def _check(layer: Layer, ours: Mapping[str, Tensor], theirs: Mapping[str, NDArray[np.float32]]) -> Check:
+    a, b = ours.get(layer.ours), theirs.get(layer.theirs)
+    if a is None or b is None:
+        who = f"theirs has no {layer.theirs}" if b is None else f"ours has no {layer.ours}"
+        return Check(what=f"{layer.what}: {who}", worst_abs=0.0, worst_rel=0.0, tolerance="there", ok=False)
+    tolerance = layer.tolerance
+    if layer.decoder is not None and b.size:
+        p99 = P99 * GROWTH**layer.decoder * float(abs(b).max())
+        tolerance = Tolerance(of_max=tolerance.of_max, p99=float(f"{p99:.1e}"))
+    return compare(layer.what, a.detach().squeeze(), b.squeeze(), tolerance)
