@@ -1,8 +1,8 @@
 """The whole loop on a real engine: build the image, run the recipe in it, get the host's numbers, survive being killed.
 
-The life of containers and of half builds is tried on a small image that a second or two makes. The numbers of the image
-of cu130, which takes 6 GB and a quarter of an hour to build, are compared where BEVREADY_FULL_CONTAINER is set. Where no
-engine can start, this fails in CI (the variable CI is set) and skips elsewhere, saying why.
+The life of containers and of half builds is tried on a small image that a second or two makes. The image of cu130 takes
+6 GB and a quarter of an hour: its numbers are compared where BEVREADY_FULL_CONTAINER is set. Where no engine can start,
+this fails in CI (the variable CI is set) and skips elsewhere, saying why.
 """
 
 from __future__ import annotations
