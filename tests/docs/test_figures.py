@@ -55,6 +55,16 @@ def test_the_cost_of_a_frame_is_the_recorded_one(case: str, words: str) -> None:
     assert f"{kept['ratio_min']:.2f} to {kept['ratio_max']:.2f}" in row
 
 
+def test_what_was_learnt_of_streets_is_the_recorded_runs() -> None:
+    kept, row = result("learning"), row_of("trained on 8 synthetic streets")
+    means, (low, high) = kept["map_mean"], kept["map_spread"]["learnt"]
+    assert f"mAP {means['learnt']:.3f} ({len(kept['runs']['learnt'])} seeds, {low:.3f} to {high:.3f})" in row
+    assert f"shown another street {means['blind']:.3f}" in row
+    assert f"do not fit {means['mismatched']:.3f}, untrained {means['untrained']:.3f}" in row
+    minutes = [run["last_call_s"] / 60 for run in kept["runs"]["learnt"]]
+    assert f"in {min(minutes):.0f} to {max(minutes):.0f} min" in row
+
+
 def test_the_judges_are_as_far_apart_as_recorded() -> None:
     kept, row = result("coco_judges"), row_of("faster-coco-eval, in units")
     assert f"{kept['boxes']['found']:,} random boxes" in row
