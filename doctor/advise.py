@@ -91,7 +91,7 @@ def _next(machine: Machine, goal: Goal) -> str:
     if goal.kind == "build-ext":
         return "./bevready build-ext"
     if goal.kind == "docker":
-        return "./bevready docker-run"
+        return "./bevready docker-run doctor"
     if goal.kind == "run":
         return SMOKE
     data = machine.data_set

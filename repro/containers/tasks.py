@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
-from invoke.exceptions import Exit
 from invoke.tasks import task
+
+from repro.flags import leave
+from repro.flags import words as words_of
 
 
 @task(
@@ -52,7 +54,7 @@ _WHERE = {
 
 @task(name="docker-run", positional=["words"], help={**_WHERE, "words": "a task with its words: 'recipes --json'"})
 def docker_run_task(
-    _: Context, words: str = "doctor", stack: str = "cu130", gpu: str = "", network: str = "", force: bool = False
+    _: Context, words: str, stack: str = "cu130", gpu: str = "", network: str = "", force: bool = False
 ) -> None:
     """Run a task of bevready in the container of a stack; runs/ and data/ of this folder are in it."""
     from repro.containers.menu import main
@@ -75,17 +77,6 @@ def docker_pin_task(_: Context) -> None:
     from repro.containers.menu import main
 
     leave(main(["pin"]))
-
-
-def words_of(options: dict[str, str | bool]) -> list[str]:
-    """Turn `{"--stack": "x", "--force": True, "--gpu": ""}` into the words a command line would hold."""
-    return [word for name, value in options.items() if value for word in ([name] if value is True else [name, value])]
-
-
-def leave(code: int) -> None:
-    """End with this exit code."""
-    if code:
-        raise Exit(code=code)
 
 
 DOCKER_TASKS = (docker_build_task, docker_run_task, docker_doctor_task, docker_pin_task)

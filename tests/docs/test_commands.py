@@ -114,6 +114,11 @@ def test_a_command_that_nobody_reads_is_noticed() -> None:
         parse("python -m repro.nope")
 
 
+def test_tasks_that_take_a_plain_word_take_it() -> None:
+    for command in ("docker-run 'recipes --json'", "check runs/x", "diff runs/x runs/y", "archive runs/x x.zip"):
+        parse(f"./bevready {command}")
+
+
 @pytest.mark.parametrize("command", ANSWERS)
 def test_short_commands_answer(command: str) -> None:
     _, *words = shlex.split(command)

@@ -248,7 +248,7 @@ class TestARecipe:
     [
         (Goal("run"), "./bevready repro --recipe bevformer_tiny --data synth --smoke"),
         (Goal("build-ext"), "./bevready build-ext"),
-        (Goal("docker"), "./bevready docker-run"),
+        (Goal("docker"), "./bevready docker-run doctor"),
     ],
 )
 def test_the_next_command_serves_the_goal(goal: Goal, command: str) -> None:
