@@ -65,6 +65,12 @@ def test_what_was_learnt_of_streets_is_the_recorded_runs() -> None:
     assert f"in {min(minutes):.0f} to {max(minutes):.0f} min" in row
 
 
+def test_as_many_killed_runs_ended_the_same_as_recorded() -> None:
+    kept = result("kills")
+    assert f"{kept['same']} of {kept['count']} smoke runs, killed with SIGKILL" in text_of(ROOT / "README.md")
+    assert all(trial["accepted"] for trial in kept["trials"])
+
+
 def test_the_judges_are_as_far_apart_as_recorded() -> None:
     kept, row = result("coco_judges"), row_of("faster-coco-eval, in units")
     assert f"{kept['boxes']['found']:,} random boxes" in row
