@@ -179,7 +179,7 @@ def _run_recipe(words: argparse.Namespace) -> int:
         recipe=words.recipe,
         run=words.run,
         dataroot=words.dataroot,
-        checkpoint=words.checkpoint,
+        also=(words.checkpoint, words.infos, words.log, words.golden),
         weights=torch_home(os.environ),
         synth=words.data == "synth",
     )

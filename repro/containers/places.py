@@ -20,20 +20,22 @@ def mounts_for(
     recipe: str,
     run: Path | None = None,
     dataroot: Path | None = None,
-    checkpoint: Path | None = None,
+    also: Iterable[Path | None] = (),
     weights: Path | None = None,
     synth: bool = False,
 ) -> tuple[Mount, ...]:
     """Return the mounts of a run that was typed in the folder `here`, outermost first; what it writes to is made.
 
-    Run folder, index and `weights` (what torch has fetched) are written to; data sets, checkpoint and recipe file are
-    only read; synthetic data is made where it should lie. Links out of a data folder lead to the same places inside.
+    Run folder, index and `weights` (what torch has fetched) are written to; data sets, recipe file and what is `also`
+    named (checkpoint, info files, logs) are only read; synthetic data is made where it should lie. Links out of a data
+    folder lead to the same places inside.
     Raises EngineError.
     """
     index = here / "data" / "index"
     written = [index, here / run if run else here / "runs", *([weights] if weights else [])]
     data = here / dataroot if dataroot else here / "data"
-    read = [here / file for file in (Path(recipe), checkpoint) if file is not None and (here / file).is_file()]
+    read = [here / path for path in also if path is not None and (here / path).exists()]
+    read += [here / recipe] if (here / recipe).is_file() else []
     if synth:
         written.append(data.parent if dataroot else data)
     elif data.is_dir():

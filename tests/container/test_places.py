@@ -32,10 +32,14 @@ def test_synthetic_data_is_made_where_it_should_lie(tmp_path: Path) -> None:
     assert seen(tmp_path, synth=True, dataroot=Path("sets/one"))["sets"]
 
 
-def test_a_recipe_and_a_checkpoint_of_ones_own_are_read(tmp_path: Path) -> None:
+def test_what_else_a_run_names_is_read(tmp_path: Path) -> None:
     for name in ("mine.toml", "weights.pth"):
         (tmp_path / name).touch()
-    found = seen(tmp_path, recipe="mine.toml", checkpoint=Path("weights.pth"))
+    (tmp_path / "infos").mkdir()
+    also = (Path("weights.pth"), Path("infos"), Path("gone.log"), None)
+    found = seen(tmp_path, recipe="mine.toml", also=also)
+    assert found["infos"] is False
+    assert "gone.log" not in found
     assert found["mine.toml"] is False
     assert found["weights.pth"] is False
 
