@@ -51,7 +51,7 @@ def test_two_processes_tell_one_story_and_leave_one_record(synth_root: Path, tmp
     assert note.endswith("not scaled (in proportion it would be 0.002)")
     assert len(read_losses(run / "train" / "losses.csv")) == 3
     assert json.loads((run / "evaluate.json").read_text())["value"]["processes"] == 2
-    assert sorted(path.name for path in (run / "evaluate").iterdir()) == ["results_nusc.json"]
+    assert sorted(path.name for path in (run / "evaluate").iterdir()) == ["curves.json", "results_nusc.json"]
     assert "--device cpu --processes 2" in (run / "report.md").read_text()
 
 

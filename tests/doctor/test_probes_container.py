@@ -199,7 +199,7 @@ class TestDocker:
             variables={"DOCKER_HOST": "tcp://10.0.0.1"},
             access={"/var/run/docker.sock": "", "": "rw"},
         )
-        assert probe_docker(host) == Docker(path="/usr/bin/docker")
+        assert probe_docker(host) == Docker(path="/usr/bin/docker", remote=True)
 
     def test_without_a_runtime_folder_there_is_no_socket_in_the_root_folder(self) -> None:
         host = world(programs=PROGRAMS, access={"/docker.sock": "rw"})
