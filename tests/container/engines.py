@@ -45,9 +45,10 @@ class Daemon:
 
     def __init__(self, folder: Path) -> None:
         self.address = f"unix://{folder / 'docker.sock'}"
+        self._data = folder / "data"
         self._log = (folder / "dockerd.log").open("wb")
         # the daemon of the distribution does not start by itself in a container, and needs no address here
-        places = ("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"))
+        places = ("--data-root", str(self._data), "--exec-root", str(folder / "exec"))
         network = ("--bridge", "none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
         pid = ("--pidfile", str(folder / "dockerd.pid"))
         words = ["dockerd", *places, *pid, "--host", self.address, *network]
@@ -61,7 +62,7 @@ class Daemon:
             unavailable(f"dockerd: {(folder / 'dockerd.log').read_text(errors='replace').strip()[-400:]}")
 
     def stop(self) -> None:
-        """End the daemon and what runs in it."""
+        """End the daemon and what runs in it, and take its images off the disk: pytest keeps folders for a while."""
         self._process.terminate()
         try:
             self._process.wait(timeout=60)
@@ -69,6 +70,7 @@ class Daemon:
             self._process.kill()
             self._process.wait()
         self._log.close()
+        shutil.rmtree(self._data, ignore_errors=True)
 
 
 def make_base(folder: Path) -> Path:
