@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -366,15 +368,21 @@ def lint_task(context: Context) -> None:
     name="test",
     pre=[lint_task],
     positional=[],
-    help={"fast": "leave out tests over ten seconds", "k": "only tests whose name matches"},
+    help={
+        "fast": "leave out tests over ten seconds",
+        "k": "only tests whose name matches",
+        "jobs": "how many test files at once (default: one for each core, at most 4; with -k, one)",
+    },
 )
-def test_task(context: Context, fast: bool = False, k: str = "") -> None:
+def test_task(context: Context, fast: bool = False, k: str = "", jobs: int = 0) -> None:
     """Run lint and types, build the operators for every GPU of the stack, run every test; what CI runs."""
+    at_once = jobs or (1 if k else min(4, os.cpu_count() or 1))
+    words = ["pytest", *(["-m", "not slow"] if fast else []), *(["-k", k] if k else [])]
+    if at_once > 1:  # a file stays whole: what its fixtures made is made once
+        words += ["-n", str(at_once), "--dist", "loadfile", "--no-loadscope-reorder"]
     with context.cd(str(ROOT)):
         context.run(f"{sys.executable} -m doctor.build --arch all", echo=True)
-    words = ["pytest", *(["-m", "'not slow'"] if fast else []), *(["-k", f"'{k}'"] if k else [])]
-    with context.cd(str(ROOT)):
-        context.run(f"{sys.executable} -m {' '.join(words)}", echo=True, pty=sys.stdout.isatty())
+        context.run(f"{sys.executable} -m {shlex.join(words)}", echo=True, pty=sys.stdout.isatty())
 
 
 namespace = Collection(

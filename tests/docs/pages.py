@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 INDEX = DOCS / "README.md"
-GUIDES = {"single_frame.md"}  # how to do something, without an idea to draw
+GUIDES = {"containers.md", "single_frame.md"}  # how to do something, without an idea to draw
 IDEAS = sorted(path for path in DOCS.glob("*.md") if path.name not in {"README.md", "decisions.md", *GUIDES})
 
 
