@@ -1,4 +1,7 @@
-"""The menu: words in, one call, print. `invoke --help TASK` says what a task does; no task decides anything."""
+"""The menu: words in, one call, print. `invoke --help TASK` says what a task does; no task decides anything.
+
+Here stand the doctor's tasks, `lint`, `test` and, at the end, the list of all; the other pages lie in `repro/menu/`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from invoke.collection import Collection
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.containers.tasks import DOCKER_TASKS
-from repro.flags import leave as _leave
-from repro.flags import words as _words
-from repro.picture_tasks import draw_task, predict_task
-from repro.record_tasks import archive_task, check_task, diff_task
+from repro.menu.containers import docker_build_task, docker_doctor_task, docker_pin_task, docker_run_task
+from repro.menu.pictures import draw_task, predict_task
+from repro.menu.proofs import compare_upstream_task, parity_task
+from repro.menu.records import archive_task, check_task, diff_task
+from repro.menu.runs import infos_task, recipes_task, repro_task, synth_task, weights_task
+from repro.menu.words import leave, words
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = "docs doctor repro tests tasks.py"
@@ -74,9 +78,9 @@ def doctor_task(
     """Say what is wrong with this machine, what to type, and which stack fits. More words: python3 -m doctor --help."""
     from doctor.__main__ import main
 
-    _leave(
+    leave(
         main(
-            _words(
+            words(
                 {"--for": for_, "--python": python, "--dataroot": dataroot, "--only": only, "--lang": lang},
                 {"--record": record, "--replay": replay, "--tables": tables or ""},
                 {"--extension": extension, "--checkout": checkout, "--network": network, "--all": all_},
@@ -100,7 +104,7 @@ def explain_task(_: Context, file: str, lang: str = "", alone: bool = False, jso
     """Name the root cause in a log, and what this machine knows of it."""
     from doctor.__main__ import main
 
-    _leave(main(["explain", file, *_words({"--lang": lang, "--alone": alone, "--json": json})]))
+    leave(main(["explain", file, *words({"--lang": lang, "--alone": alone, "--json": json})]))
 
 
 @task(
@@ -121,7 +125,7 @@ def build_ext_task(
     """Build the operators for this torch in seconds, with g++ and torch's own NVRTC, no CUDA toolkit; prove them."""
     from doctor.build.menu import main
 
-    _leave(main(_words({"--info": info or "", "--arch": arch, "--force": force, "--python": python, "--json": json})))
+    leave(main(words({"--info": info or "", "--arch": arch, "--force": force, "--python": python, "--json": json})))
 
 
 @task(
@@ -150,208 +154,8 @@ def env_task(
     """Make a pinned environment, judge one by its lock, or write the lock."""
     from doctor.locks.menu import main
 
-    words: dict[str, str | bool] = {"--stack": stack, "--prefix": prefix, "--python": python}
-    _leave(main(_words(words, {"--lock": lock, "--verify": verify, "--diff": diff, "--json": json})))
-
-
-@task(
-    name="repro",
-    positional=[],
-    help={
-        "recipe": "a name out of `invoke recipes`, or a .toml file",
-        "data": "nuscenes (the full set), nuscenes-mini, coco, or synth (made on the spot, no licence needed)",
-        "dataroot": "the folder that holds samples/ and v1.0-*/, or annotations/, *2017/ (default: data/nuscenes, …)",
-        "run": "the run folder; the same folder resumes (default: runs/RECIPE-DATA[-smoke])",
-        "stage": "stop after this stage: data, train, evaluate, compare, record or report",
-        "smoke": "shorten every stage; the report says what was shortened",
-        "plan": "say which stages would run and why, and stop",
-        "gate": "climb the ladder released, golden, short, full up to this gate; one that fails ends it",
-        "iterations": "of --gate short (default: 1000)",
-        "log": "the authors' training log, for the loss band of --gate short",
-        "golden": "outputs of the authors' code, for --gate golden",
-        "checkpoint": "start from these weights (with --eval-only: judge them)",
-        "eval-only": "do not train; needs --checkpoint",
-        "without-can-bus": "go on with zeros for the car's motion where can_bus/ is missing",
-        "infos": "read frames from upstream's nuscenes_infos_temporal_*.pkl in this folder instead of the tables",
-        "quirks": "head (the recipe's) or released (what the published checkpoints were trained with)",
-        "device": "auto, cpu or cuda",
-        "gpus": "as this many processes, one a GPU, through torchrun (srun in a SLURM job with --nodes)",
-        "processes": "the same on the CPU, for trying: with --device cpu",
-        "nodes": "on this many machines, with that many processes each",
-        "container": "the same in the container of this stack; the run folder lies here and is yours",
-        "force": "go on although the doctor found problems",
-        "json": "print the verdict as one JSON document and nothing else",
-    },
-)
-def repro_task(
-    _: Context,
-    recipe: str = "",
-    data: str = "",
-    dataroot: str = "",
-    run: str = "",
-    stage: str = "",
-    smoke: bool = False,
-    plan: bool = False,
-    gate: str = "",
-    iterations: int = 0,
-    log: str = "",
-    golden: str = "",
-    checkpoint: str = "",
-    eval_only: bool = False,
-    without_can_bus: bool = False,
-    infos: str = "",
-    quirks: str = "head",
-    device: str = "auto",
-    gpus: int = 0,
-    processes: int = 0,
-    nodes: int = 1,
-    container: str = "",
-    force: bool = False,
-    json: bool = False,
-) -> None:
-    """Reproduce a number: doctor, data, train, evaluate, compare, record, report. Ctrl-C leaves a run that resumes."""
-    from repro.__main__ import main
-
-    _leave(
-        main(
-            [
-                "run",
-                *_words(
-                    {"--recipe": recipe, "--data": data, "--dataroot": dataroot, "--run": run, "--stage": stage},
-                    {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
-                    {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
-                    {"--without-can-bus": without_can_bus, "--infos": infos, "--container": container},
-                    {"--gate": gate, "--log": log, "--golden": golden, "--iterations": str(iterations or "")},
-                    {"--gpus": str(gpus or ""), "--processes": str(processes or "")},
-                    {"--nodes": str(nodes) if nodes != 1 else ""},
-                ),
-            ]
-        )
-    )
-
-
-@task(
-    name="recipes",
-    positional=[],
-    help={"show": "print this recipe as read, defaults included", "json": "as JSON"},
-)
-def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
-    """List the recipes with their published numbers, or show one."""
-    from repro.__main__ import main
-
-    _leave(main(["recipes", *([show] if show else []), *_words({"--json": json})]))
-
-
-@task(
-    name="synth",
-    positional=["directory"],
-    help={"directory": "where", "scenes": "2 to 10", "frames": "key frames a scene", "seed": "another street"},
-)
-def synth_task(_: Context, directory: str, scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
-    """Write a synthetic data set in the nuScenes format; `repro --data synth --dataroot DIR` reads it."""
-    from repro.__main__ import main
-
-    _leave(main(["synth", directory, "--scenes", str(scenes), "--frames", str(frames), "--seed", str(seed)]))
-
-
-@task(
-    name="weights",
-    positional=[],
-    help={
-        "recipe": "a name out of `invoke recipes`",
-        "fetch": "fetch what is missing; the same command resumes",
-        "to": "where the files lie (default: data/weights)",
-        "mirror": "the address of a folder to ask first",
-        "check": "say how this checkpoint fits the recipe, key by key",
-        "export": "write --checkpoint to this file under upstream's names",
-        "checkpoint": "what --export reads",
-        "json": "print one JSON document and nothing else",
-    },
-)
-def weights_task(
-    _: Context,
-    recipe: str = "bevformer_tiny",
-    fetch: bool = False,
-    to: str = "",
-    mirror: str = "",
-    check: str = "",
-    export: str = "",
-    checkpoint: str = "",
-    json: bool = False,
-) -> None:
-    """List, fetch, check or export the weights of a recipe."""
-    from repro.__main__ import main
-
-    files: dict[str, str | bool] = {"--to": to, "--mirror": mirror, "--check": check, "--export": export}
-    options: dict[str, str | bool] = {"--checkpoint": checkpoint, "--fetch": fetch, "--json": json}
-    _leave(main(["weights", "--recipe", recipe, *_words(files, options)]))
-
-
-@task(
-    name="infos",
-    positional=[],
-    help={
-        "export": "write the two info files of --dataroot into this folder",
-        "import": "read and judge this info file; runs read the tables, never info files",
-        "convert": "with --import: write FILE.mmdet3d-0.17.pkl beside it",
-        "data": "nuscenes, nuscenes-mini or synth",
-        "dataroot": "the folder that holds samples/ and v1.0-*/",
-        "json": "print one JSON document and nothing else",
-    },
-)
-def infos_task(
-    _: Context,
-    export: str = "",
-    import_: str = "",
-    convert: bool = False,
-    data: str = "nuscenes",
-    dataroot: str = "data/nuscenes",
-    json: bool = False,
-) -> None:
-    """Write or read upstream's nuscenes_infos_temporal_*.pkl."""
-    from repro.__main__ import main
-
-    files: dict[str, str | bool] = {"--export": export, "--import": import_, "--data": data, "--dataroot": dataroot}
-    _leave(main(["infos", *_words(files, {"--convert": convert, "--json": json})]))
-
-
-@task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
-def parity_task(_: Context, directory: str, json: bool = False) -> None:
-    """Compare our maths with outputs of the authors' code."""
-    from repro.__main__ import main
-
-    _leave(main(["parity", directory, *_words({"--json": json})]))
-
-
-@task(
-    name="compare-upstream",
-    positional=[],
-    help={
-        "checkout": "the authors' repository, which you bring",
-        "python": "the interpreter of their environment (default: that of .venv-upstream)",
-        "recipe": "a name out of `invoke recipes`",
-        "checkpoint": "compare on these weights instead of made-up ones",
-        "dataroot": "a nuScenes folder, instead of synthetic frames",
-        "quirks": "head (the recipe's) or released (what the published checkpoints were trained with)",
-        "json": "print one JSON document and nothing else",
-    },
-)
-def compare_upstream_task(
-    _: Context,
-    checkout: str = "",
-    python: str = "",
-    recipe: str = "bevformer_tiny",
-    checkpoint: str = "",
-    dataroot: str = "",
-    quirks: str = "head",
-    json: bool = False,
-) -> None:
-    """Run the authors' model and ours on the same weights and frames, and print the differences layer by layer."""
-    from repro.__main__ import main
-
-    where: dict[str, str | bool] = {"--checkout": checkout, "--python": python, "--quirks": quirks, "--json": json}
-    what: dict[str, str | bool] = {"--recipe": recipe, "--checkpoint": checkpoint, "--dataroot": dataroot}
-    _leave(main(["compare-upstream", *_words(where, what)]))
+    where: dict[str, str | bool] = {"--stack": stack, "--prefix": prefix, "--python": python}
+    leave(main(words(where, {"--lock": lock, "--verify": verify, "--diff": diff, "--json": json})))
 
 
 @task(name="lint")
@@ -372,9 +176,9 @@ def test_task(context: Context, fast: bool = False, k: str = "") -> None:
     """Run lint and types, build the operators for every GPU of the stack, run every test; what CI runs."""
     with context.cd(str(ROOT)):
         context.run(f"{sys.executable} -m doctor.build --arch all", echo=True)
-    words = ["pytest", *(["-m", "'not slow'"] if fast else []), *(["-k", f"'{k}'"] if k else [])]
+    pytest = ["pytest", *(["-m", "'not slow'"] if fast else []), *(["-k", f"'{k}'"] if k else [])]
     with context.cd(str(ROOT)):
-        context.run(f"{sys.executable} -m {' '.join(words)}", echo=True, pty=sys.stdout.isatty())
+        context.run(f"{sys.executable} -m {' '.join(pytest)}", echo=True, pty=sys.stdout.isatty())
 
 
 namespace = Collection(
@@ -383,7 +187,10 @@ namespace = Collection(
     build_ext_task,
     env_task,
     repro_task,
-    *DOCKER_TASKS,
+    docker_build_task,
+    docker_run_task,
+    docker_doctor_task,
+    docker_pin_task,
     recipes_task,
     synth_task,
     weights_task,

@@ -12,8 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "tasks": 8,  # the front door: opens the two menus below
-    "repro.picture_tasks": 7,  # pages of the front door
-    "repro.record_tasks": 7,
+    "repro.menu": 7,  # pages of the front door
     "doctor.__main__": 6,
     "repro.__main__": 6,
     "repro.run": 5,  # the main job as typed; asks the doctor
@@ -21,7 +20,6 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.infos": 5,  # info files as typed
     "repro.draw": 5,  # drawings of a run, as typed
     "repro.single": 5,  # inference on one frame, as typed
-    "repro.containers.tasks": 6,  # the docker-* part of the menu
     "repro.containers.menu": 5,  # images and containers as typed; asks the doctor
     "repro.ladder": 5,  # gates: several runs, each on what the one below said
     "repro.pipeline": 5,
@@ -56,7 +54,6 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.curve": 1,
     "repro.launch": 1,
     "repro.containers": 1,  # the engine's API, labels, locks; know no recipe
-    "repro.flags": 1,
     "repro.stop": 1,
     "repro": 0,  # the package's own __init__: words only
     "doctor": 0,

@@ -1,11 +1,11 @@
-"""The pages of the menu about records, check, diff and archive: words in, one call. `tasks.py` lists them."""
+"""The pages of the menu about records: check, diff and archive."""
 
 from __future__ import annotations
 
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.flags import leave, words
+from repro.menu.words import leave, words
 
 
 @task(

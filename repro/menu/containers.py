@@ -1,4 +1,4 @@
-"""The docker-* tasks of the menu: words in, one call, print. What they do stands in menu.py."""
+"""The pages of the menu about containers: docker-build, docker-run, docker-doctor and docker-pin."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import shlex
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.flags import leave
-from repro.flags import words as words_of
+from repro.menu.words import leave
+from repro.menu.words import words as words_of
 
 
 @task(
@@ -77,6 +77,3 @@ def docker_pin_task(_: Context) -> None:
     from repro.containers.menu import main
 
     leave(main(["pin"]))
-
-
-DOCKER_TASKS = (docker_build_task, docker_run_task, docker_doctor_task, docker_pin_task)

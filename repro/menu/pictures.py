@@ -1,4 +1,4 @@
-"""The pages of the menu about pictures, draw and predict: words in, one call. `tasks.py` lists them."""
+"""The pages of the menu about pictures: draw and predict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.flags import leave, words
+from repro.menu.words import leave, words
 
 
 @task(
