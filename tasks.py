@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
@@ -17,15 +18,35 @@ from repro.menu.pictures import draw_task, predict_task
 from repro.menu.proofs import compare_upstream_task, parity_task
 from repro.menu.records import archive_task, check_task, diff_task
 from repro.menu.runs import infos_task, recipes_task, repro_task, synth_task, weights_task
-from repro.menu.words import leave, words
+from repro.menu.words import passed_to
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = "docs doctor repro tests tasks.py"
 
 
+def _doctor(typed: Sequence[str]) -> int:
+    from doctor.__main__ import main
+
+    return main(typed)
+
+
+def _build(typed: Sequence[str]) -> int:
+    from doctor.build.menu import main
+
+    return main(typed)
+
+
+def _environment(typed: Sequence[str]) -> int:
+    from doctor.locks.menu import main
+
+    return main(typed)
+
+
 @task(
     name="doctor",
-    positional=[],
     help={
         "for": "what you are about to do: run, build-ext, docker or recipe:NAME (severity depends on it)",
         "python": "judge the packages of this interpreter instead of bevready's own",
@@ -51,6 +72,7 @@ SOURCES = "docs doctor repro tests tasks.py"
     },
     optional=["tables"],
 )
+@passed_to(_doctor)
 def doctor_task(
     _: Context,
     for_: str = "run",
@@ -76,19 +98,6 @@ def doctor_task(
     dry_run: bool = False,
 ) -> None:
     """Say what is wrong with this machine, what to type, and which stack fits. More words: python3 -m doctor --help."""
-    from doctor.__main__ import main
-
-    leave(
-        main(
-            words(
-                {"--for": for_, "--python": python, "--dataroot": dataroot, "--only": only, "--lang": lang},
-                {"--record": record, "--replay": replay, "--tables": tables or ""},
-                {"--extension": extension, "--checkout": checkout, "--network": network, "--all": all_},
-                {"--json": json, "--strict": strict, "--deep": deep, "--list": list_, "--markdown": markdown},
-                {"--issue": issue, "--no-redact": no_redact, "--fix": fix, "--dry-run": dry_run},
-            )
-        )
-    )
 
 
 @task(
@@ -100,16 +109,13 @@ def doctor_task(
         "json": "print one JSON document and nothing else",
     },
 )
+@passed_to(_doctor, "explain")
 def explain_task(_: Context, file: str, lang: str = "", alone: bool = False, json: bool = False) -> None:
     """Name the root cause in a log, and what this machine knows of it."""
-    from doctor.__main__ import main
-
-    leave(main(["explain", file, *words({"--lang": lang, "--alone": alone, "--json": json})]))
 
 
 @task(
     name="build-ext",
-    positional=[],
     help={
         "arch": "the GPUs to build for: 8.6,9.0 or all (of the stack); default: those of this machine",
         "force": "build anew, whatever is there and whatever the doctor says",
@@ -119,18 +125,15 @@ def explain_task(_: Context, file: str, lang: str = "", alone: bool = False, jso
     },
     optional=["info"],
 )
+@passed_to(_build)
 def build_ext_task(
     _: Context, arch: str = "", force: bool = False, info: str | None = None, python: str = "", json: bool = False
 ) -> None:
     """Build the operators for this torch in seconds, with g++ and torch's own NVRTC, no CUDA toolkit; prove them."""
-    from doctor.build.menu import main
-
-    leave(main(words({"--info": info or "", "--arch": arch, "--force": force, "--python": python, "--json": json})))
 
 
 @task(
     name="env",
-    positional=[],
     help={
         "stack": "a folder of env/, or auto: the one the doctor chooses",
         "prefix": "where the environment lies (default: .venv, else .venv-STACK)",
@@ -141,6 +144,7 @@ def build_ext_task(
         "json": "print one JSON document and nothing else on stdout",
     },
 )
+@passed_to(_environment)
 def env_task(
     _: Context,
     stack: str = "auto",
@@ -152,10 +156,6 @@ def env_task(
     json: bool = False,
 ) -> None:
     """Make a pinned environment, judge one by its lock, or write the lock."""
-    from doctor.locks.menu import main
-
-    where: dict[str, str | bool] = {"--stack": stack, "--prefix": prefix, "--python": python}
-    leave(main(words(where, {"--lock": lock, "--verify": verify, "--diff": diff, "--json": json})))
 
 
 @task(name="lint")
@@ -169,7 +169,6 @@ def lint_task(context: Context) -> None:
 @task(
     name="test",
     pre=[lint_task],
-    positional=[],
     help={"fast": "leave out tests over ten seconds", "k": "only tests whose name matches"},
 )
 def test_task(context: Context, fast: bool = False, k: str = "") -> None:

@@ -5,20 +5,17 @@ from __future__ import annotations
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.menu.words import leave, words
+from repro.menu.words import passed_to, repro
 
 
-@task(name="parity", positional=["directory"], help={"directory": "a golden set", "json": "one JSON document"})
+@task(name="parity", help={"directory": "a golden set", "json": "one JSON document"})
+@passed_to(repro, "parity")
 def parity_task(_: Context, directory: str, json: bool = False) -> None:
     """Compare our maths with outputs of the authors' code."""
-    from repro.__main__ import main
-
-    leave(main(["parity", directory, *words({"--json": json})]))
 
 
 @task(
     name="compare-upstream",
-    positional=[],
     help={
         "checkout": "the authors' repository, which you bring",
         "python": "the interpreter of their environment (default: that of .venv-upstream)",
@@ -29,6 +26,7 @@ def parity_task(_: Context, directory: str, json: bool = False) -> None:
         "json": "print one JSON document and nothing else",
     },
 )
+@passed_to(repro, "compare-upstream")
 def compare_upstream_task(
     _: Context,
     checkout: str = "",
@@ -40,8 +38,3 @@ def compare_upstream_task(
     json: bool = False,
 ) -> None:
     """Run the authors' model and ours on the same weights and frames, and print the differences layer by layer."""
-    from repro.__main__ import main
-
-    where: dict[str, str | bool] = {"--checkout": checkout, "--python": python, "--quirks": quirks, "--json": json}
-    what: dict[str, str | bool] = {"--recipe": recipe, "--checkpoint": checkpoint, "--dataroot": dataroot}
-    leave(main(["compare-upstream", *words(where, what)]))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.menu.words import leave, words
+from repro.menu.words import leave, passed_to, repro, words
 
 
 @task(
     name="repro",
-    positional=[],
     help={
         "recipe": "a name out of `invoke recipes`, or a .toml file",
         "data": "nuscenes (the full set), nuscenes-mini, coco, or synth (made on the spot, no licence needed)",
@@ -37,6 +36,7 @@ from repro.menu.words import leave, words
         "json": "print the verdict as one JSON document and nothing else",
     },
 )
+@passed_to(repro, "run")
 def repro_task(
     _: Context,
     recipe: str = "",
@@ -64,53 +64,28 @@ def repro_task(
     json: bool = False,
 ) -> None:
     """Reproduce a number: doctor, data, train, evaluate, compare, record, report. Ctrl-C leaves a run that resumes."""
-    from repro.__main__ import main
-
-    leave(
-        main(
-            [
-                "run",
-                *words(
-                    {"--recipe": recipe, "--data": data, "--dataroot": dataroot, "--run": run, "--stage": stage},
-                    {"--checkpoint": checkpoint, "--quirks": quirks, "--device": device},
-                    {"--smoke": smoke, "--plan": plan, "--eval-only": eval_only, "--force": force, "--json": json},
-                    {"--without-can-bus": without_can_bus, "--infos": infos, "--container": container},
-                    {"--gate": gate, "--log": log, "--golden": golden, "--iterations": str(iterations or "")},
-                    {"--gpus": str(gpus or ""), "--processes": str(processes or "")},
-                    {"--nodes": str(nodes) if nodes != 1 else ""},
-                ),
-            ]
-        )
-    )
 
 
 @task(
     name="recipes",
-    positional=[],
     help={"show": "print this recipe as read, defaults included", "json": "as JSON"},
 )
 def recipes_task(_: Context, show: str = "", json: bool = False) -> None:
     """List the recipes with their published numbers, or show one."""
-    from repro.__main__ import main
-
-    leave(main(["recipes", *([show] if show else []), *words({"--json": json})]))
+    leave(repro(["recipes", *([show] if show else []), *words({"--json": json})]))
 
 
 @task(
     name="synth",
-    positional=["directory"],
     help={"directory": "where", "scenes": "2 to 10", "frames": "key frames a scene", "seed": "another street"},
 )
+@passed_to(repro, "synth")
 def synth_task(_: Context, directory: str, scenes: int = 2, frames: int = 6, seed: int = 0) -> None:
     """Write a synthetic data set in the nuScenes format; `repro --data synth --dataroot DIR` reads it."""
-    from repro.__main__ import main
-
-    leave(main(["synth", directory, "--scenes", str(scenes), "--frames", str(frames), "--seed", str(seed)]))
 
 
 @task(
     name="weights",
-    positional=[],
     help={
         "recipe": "a name out of `invoke recipes`",
         "fetch": "fetch what is missing; the same command resumes",
@@ -122,6 +97,7 @@ def synth_task(_: Context, directory: str, scenes: int = 2, frames: int = 6, see
         "json": "print one JSON document and nothing else",
     },
 )
+@passed_to(repro, "weights")
 def weights_task(
     _: Context,
     recipe: str = "bevformer_tiny",
@@ -134,16 +110,10 @@ def weights_task(
     json: bool = False,
 ) -> None:
     """List, fetch, check or export the weights of a recipe."""
-    from repro.__main__ import main
-
-    files: dict[str, str | bool] = {"--to": to, "--mirror": mirror, "--check": check, "--export": export}
-    options: dict[str, str | bool] = {"--checkpoint": checkpoint, "--fetch": fetch, "--json": json}
-    leave(main(["weights", "--recipe", recipe, *words(files, options)]))
 
 
 @task(
     name="infos",
-    positional=[],
     help={
         "export": "write the two info files of --dataroot into this folder",
         "import": "read and judge this info file; runs read the tables, never info files",
@@ -153,6 +123,7 @@ def weights_task(
         "json": "print one JSON document and nothing else",
     },
 )
+@passed_to(repro, "infos")
 def infos_task(
     _: Context,
     export: str = "",
@@ -163,7 +134,3 @@ def infos_task(
     json: bool = False,
 ) -> None:
     """Write or read upstream's nuscenes_infos_temporal_*.pkl."""
-    from repro.__main__ import main
-
-    files: dict[str, str | bool] = {"--export": export, "--import": import_, "--data": data, "--dataroot": dataroot}
-    leave(main(["infos", *words(files, {"--convert": convert, "--json": json})]))
