@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from repro.architectures import architecture_of
-from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, GateVerdict, Machine, Metrics, Trained, Verdict
+from repro.artifacts import (
+    STAGES,
+    STORED,
+    AnyMetrics,
+    CocoMetrics,
+    DataReady,
+    GateVerdict,
+    Machine,
+    Metrics,
+    Trained,
+    Verdict,
+)
 from repro.atomic import digest, sha256_of, source_digest
 from repro.compare import compare, shipped_recipe
 from repro.diagnosis import diagnose
@@ -31,9 +42,7 @@ if TYPE_CHECKING:
     from repro.record.schema import DoctorLook, Record
 
 HERE = Path(__file__).resolve().parent
-STAGES = ("data", "train", "evaluate", "compare", "record", "report")
 SAID_ELSEWHERE = ("schema_version", "name", "title", "smoke")  # fields of a recipe that are no table of the judgement
-KEPT = STAGES[:4]  # leave a value that a later call loads
 T = TypeVar("T")
 
 
@@ -306,7 +315,7 @@ def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: An
         trained=trained,
         metrics=metrics,
         verdict=verdict,
-        seconds={stage: run.seconds(stage) for stage in KEPT},
+        seconds={stage: run.seconds(stage) for stage in STORED},
         shortened=shortened if job.smoke else (),
         command=job.command,
     )

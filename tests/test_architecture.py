@@ -15,6 +15,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.menu": 7,  # pages of the front door
     "doctor.__main__": 6,
     "repro.__main__": 6,
+    "repro.options": 5,  # the words that `python -m repro` understands
     "repro.run": 5,  # the main job as typed; asks the doctor
     "repro.released": 5,  # the weights as typed
     "repro.infos": 5,  # info files as typed
