@@ -112,7 +112,7 @@ def _run(words: argparse.Namespace) -> int:
         from repro.containers.menu import run_recipe  # noqa: PLC0415 — as above
 
         return run_recipe(words)
-    from repro.run import run  # noqa: PLC0415 — as above
+    from repro.run.menu import run  # noqa: PLC0415 — as above
 
     return run(words)
 
