@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from lightning_fabric import Fabric
 
-    from repro.pipeline import Job
+    from repro.job import Job
     from repro.rundir import RunDir
 
 HERE = Path(__file__).resolve().parent

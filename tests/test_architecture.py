@@ -23,6 +23,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "repro.single": 5,  # inference on one frame, as typed
     "repro.containers.menu": 5,  # images and containers as typed; asks the doctor
     "repro.ladder": 5,  # gates: several runs, each on what the one below said
+    "repro.job": 5,  # what a run was asked for, and what its stages depend on
     "repro.pipeline": 5,
     "repro.architectures": 5,  # the table that the pipeline reads
     "repro.parity": 5,  # replays whole stages against golden outputs
@@ -70,6 +71,7 @@ ALLOWED_NEIGHBOURS |= {
     ("repro.ladder", "repro.pipeline"),
     ("repro.ladder", "repro.parity"),
 }
+ALLOWED_NEIGHBOURS |= {(room, "repro.job") for room in ("repro.run", "repro.pipeline", "repro.ladder")}
 ALLOWED_NEIGHBOURS |= {(room, "repro.record.check") for room in ("repro.record.menu", "repro.bench")}
 THIRD_PARTY_OF_THE_DOCTOR = {"pynvml", "packaging", "rich"}  # used where importable, never needed
 

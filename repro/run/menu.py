@@ -10,11 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from repro.job import Job
 from repro.ladder import SHORT, Climb, climb
 from repro.launch import TALK, Place, launch_command, place_of, run_launched
 from repro.machine import machine_facts
 from repro.ops import IMPLEMENTATION
-from repro.pipeline import Job, plan, reproduce
+from repro.pipeline import plan, reproduce
 from repro.recipe import Recipe
 from repro.record.telemetry import metered
 from repro.run.checkup import Checkup, look
