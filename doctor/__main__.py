@@ -25,8 +25,9 @@ from doctor.diff import compare
 from doctor.fix import plan
 from doctor.mend import mend
 from doctor.options import parser
-from doctor.record import Recorder, RecordingError, Subject, load
+from doctor.record import Recorder, Subject
 from doctor.redact import own_names, redact
+from doctor.replay import RecordingError, load
 from doctor.screen import show, show_lines
 from doctor.shell import LiveHost
 from doctor.stacks import StackError
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from doctor.diagnose import Diagnosis
     from doctor.finding import Goal, Rule
     from doctor.fix import Plan
-    from doctor.record import Replay
+    from doctor.replay import Replay
 
 HEALTHY, WARNINGS, PROBLEMS, COULD_NOT_LOOK = 0, 1, 2, 3
 DIFFERENT = 1

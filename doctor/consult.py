@@ -15,7 +15,8 @@ from doctor.diagnose import Diagnosis, diagnose
 from doctor.facts import Packages
 from doctor.finding import Goal, Rule
 from doctor.probes import Question, examine
-from doctor.record import Recorder, Replay, Subject
+from doctor.record import Recorder, Subject
+from doctor.replay import Replay
 from doctor.rules import ALL_RULES
 from doctor.shell import Host, LiveHost
 from doctor.stacks import Stacks, read_stacks

@@ -1,7 +1,7 @@
 """The one door to the machine: commands, files, folders, links, room on disk, variables. It judges nothing.
 
-Probes ask a `Host`. `LiveHost` asks this machine; `record.py` has one that writes the answers down and one that
-gives them back. Every answer is a value: what is missing, forbidden, hanging or broken is said, never raised.
+Probes ask a `Host`. `LiveHost` asks this machine; `record.py` has one that writes the answers down, `replay.py` one
+that gives them back. Every answer is a value: what is missing, forbidden, hanging or broken is said, never raised.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from doctor.inspect import NotReadableError, inspect
+from doctor.elf import NotReadableError
+from doctor.inspect import inspect
 from doctor.words import say
 
 if TYPE_CHECKING:

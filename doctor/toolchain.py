@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doctor.compat.archs import coverage
+from doctor.elf import NotReadableError, open_object
 from doctor.facts import Environment, HostCompiler, Torch, Unknown, dotted
-from doctor.inspect import NotReadableError, open_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,6 +10,9 @@ from typing import Literal
 
 Outcome = Literal["reproduced", "within noise", "better", "degraded", "not comparable"]
 GateOutcome = Literal["passed", "failed", "not possible"]
+STAGES = ("data", "train", "evaluate", "compare", "record", "report")
+STORED = STAGES[:4]  # leave a value that a later call loads
+GATES = ("released", "golden", "short", "full")  # of the ladder, lowest first
 COCO_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 TP_ERRORS = ("trans_err", "scale_err", "orient_err", "vel_err", "attr_err")  # the devkit's names; mATE … mAAE
 

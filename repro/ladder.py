@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro.artifacts import DataReady, GateVerdict, Trained
+from repro.artifacts import GATES, DataReady, GateVerdict, Trained
 from repro.atomic import digest, source_digest, write_json
 from repro.curve import Point, judge_curve, read_released_log
 from repro.parity.golden import GoldenError, GoldenSet
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
     from lightning_fabric import Fabric
 
-    from repro.pipeline import Job
+    from repro.job import Job
     from repro.rundir import RunDir
 
-GATES = ("released", "golden", "short", "full")
 HERE = Path(__file__).resolve().parent
 SHORT = 1000  # iterations
 PASSED = {"reproduced", "within noise"}

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from repro.architectures import architecture_of
-from repro.artifacts import AnyMetrics, CocoMetrics, DataReady, GateVerdict, Machine, Metrics, Trained, Verdict
-from repro.atomic import digest, sha256_of, source_digest
-from repro.compare import compare, shipped_recipe
+from repro.artifacts import (
+    STAGES,
+    STORED,
+    AnyMetrics,
+    CocoMetrics,
+    DataReady,
+    Metrics,
+    Trained,
+    Verdict,
+)
+from repro.atomic import digest
+from repro.compare import compare
 from repro.diagnosis import diagnose
 from repro.evaluate.curves import CURVES, read_curves
+from repro.job import Job, compare_key, data_key, evaluate_key, lost_results, lost_weights, train_key
 from repro.recipe import Recipe
 from repro.record.write import Told, plan_record, write_record
 from repro.report import Look, RunFacts, Shows, page, report
@@ -28,37 +36,9 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from repro.recipe import AnyRecipe
-    from repro.record.schema import DoctorLook, Record
+    from repro.record.schema import Record
 
-HERE = Path(__file__).resolve().parent
-STAGES = ("data", "train", "evaluate", "compare", "record", "report")
-SAID_ELSEWHERE = ("schema_version", "name", "title", "smoke")  # fields of a recipe that are no table of the judgement
-KEPT = STAGES[:4]  # leave a value that a later call loads
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One run as asked for: the recipe as resolved, the data, the weights, and how far to go."""
-
-    recipe: AnyRecipe
-    data: str
-    dataroot: Path
-    cache: Path
-    smoke: bool
-    checkpoint: Path | None
-    eval_only: bool
-    without_can_bus: bool
-    machine: Machine
-    command: str
-    last_stage: str = "report"
-    processes: int = 1
-    infos: Path | None = None
-    doctor: DoctorLook | None = None
-    recording: dict[str, Any] | None = None  # the machine as the doctor saw it, redacted
-    limit: int | None = None  # iterations of a training that is to be short
-    gate: str | None = None  # the gate of the ladder that this run is for
-    gates: tuple[GateVerdict, ...] = ()  # what the lower ones said
 
 
 def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], None]) -> Verdict | None:
@@ -73,27 +53,27 @@ def reproduce(job: Job, run: RunDir, fabric: Fabric, *, say: Callable[[str], Non
 
     say("data")
     data = from_first(
-        fabric, lambda: run.step("data", DataReady, _data_key(job), lambda: _prepare(job), lost=brings.what_changed)
+        fabric, lambda: run.step("data", DataReady, data_key(job), lambda: _prepare(job), lost=brings.what_changed)
     )
     if "train" not in wanted:
         return None
 
     say("train")
-    key = _train_key(job, data)
+    key = train_key(job, data)
     train_all = partial(_train, job, data, run, fabric, digest(key))
-    trained = _together(fabric, run, "train", Trained, key, train_all, lost=_lost(run))
+    trained = _together(fabric, run, "train", Trained, key, train_all, lost=lost_weights(run))
     if "evaluate" not in wanted:
         return None
 
     say("evaluate")
-    key = _evaluate_key(job, data, trained)
+    key = evaluate_key(job, data, trained)
     evaluate_all = partial(_evaluate, job, data, trained, run, fabric, digest(key))
-    metrics: AnyMetrics = _together(fabric, run, "evaluate", brings.metrics, key, evaluate_all, lost=_unjudged(run))
+    metrics: AnyMetrics = _together(fabric, run, "evaluate", brings.metrics, key, evaluate_all, lost=lost_results(run))
     if "compare" not in wanted:
         return None
 
     say("compare")
-    key = _compare_key(job, data, trained, metrics)
+    key = compare_key(job, data, trained, metrics)
     judged = partial(verdict_of, job.recipe, data=data, trained=trained, metrics=metrics)
     make = partial(judged, smoke=job.smoke, gate=job.gate)
     verdict = from_first(fabric, lambda: run.step("compare", Verdict, key, make))
@@ -127,17 +107,17 @@ def _together(
 def plan(job: Job, run: RunDir) -> list[Plan]:
     """Say for each stage whether it would run and why, without running anything."""
     brings = architecture_of(job.recipe)
-    plans = [run.plan("data", DataReady, _data_key(job), lost=brings.what_changed)]
+    plans = [run.plan("data", DataReady, data_key(job), lost=brings.what_changed)]
     if not plans[-1].runs:
         data = run.load("data", DataReady)
-        plans.append(run.plan("train", Trained, _train_key(job, data), lost=_lost(run)))
+        plans.append(run.plan("train", Trained, train_key(job, data), lost=lost_weights(run)))
     if not plans[-1].runs:
         trained = run.load("train", Trained)
-        key = _evaluate_key(job, data, trained)
-        plans.append(run.plan("evaluate", brings.metrics, key, lost=_unjudged(run)))
+        key = evaluate_key(job, data, trained)
+        plans.append(run.plan("evaluate", brings.metrics, key, lost=lost_results(run)))
     if not plans[-1].runs:
         metrics = run.load("evaluate", brings.metrics)
-        plans.append(run.plan("compare", Verdict, _compare_key(job, data, trained, metrics)))
+        plans.append(run.plan("compare", Verdict, compare_key(job, data, trained, metrics)))
     if not plans[-1].runs:
         plans.append(plan_record(run, job.gates))
     follows = [Plan(stage, runs=True, why=f"follows {plans[-1].stage}") for stage in STAGES[len(plans) : -1]]
@@ -217,81 +197,6 @@ def _look(job: Job, run: RunDir, facts: RunFacts) -> Look:
         return Look(kind=brings.kind, why=str(error))
 
 
-def _lost(run: RunDir) -> Callable[[Trained], str | None]:
-    def lost(trained: Trained) -> str | None:
-        path = run.path / trained.checkpoint
-        if not path.is_file():
-            return f"its checkpoint {trained.checkpoint} is gone"
-        return None if sha256_of(path) == trained.sha256 else f"its checkpoint {trained.checkpoint} holds other bytes"
-
-    return lost
-
-
-def _unjudged(run: RunDir) -> Callable[[AnyMetrics], str | None]:
-    def lost(metrics: AnyMetrics) -> str | None:
-        there = (run.path / metrics.results).is_file()
-        return None if there else f"its result file {metrics.results} is gone"
-
-    return lost
-
-
-def _code(*rooms: str) -> dict[str, str]:
-    return {f"code of repro/{room}": source_digest(HERE / room) for room in rooms}
-
-
-def _parts(recipe: AnyRecipe, *names: str) -> dict[str, str]:
-    """Return tables of the recipe as text, so that a plan can name the key that changed."""
-    tables = recipe.model_dump(mode="json")
-    return {f"recipe [{name}]": json.dumps(tables[name], sort_keys=True, ensure_ascii=False) for name in names}
-
-
-def _data_key(job: Job) -> dict[str, str]:
-    where = {"--infos": str(job.infos)} if job.infos else {}
-    where |= {"--data": job.data, "--dataroot": str(job.dataroot), "--without-can-bus": str(job.without_can_bus)}
-    return {**where, **_parts(job.recipe, "data", "model"), **_code("data", "prepare.py")}
-
-
-def _train_key(job: Job, data: DataReady) -> dict[str, str]:
-    asked = {
-        "--smoke": str(job.smoke),
-        "--eval-only": str(job.eval_only),
-        "--checkpoint": sha256_of(job.checkpoint) if job.checkpoint else "none",
-        "data set": data.fingerprint,
-        "processes": str(job.processes),
-        **({"--iterations": str(job.limit)} if job.limit else {}),
-    }
-    parts = _parts(job.recipe, "data", "images", "augment", "model", "matcher", "losses", "optimizer", "schedule")
-    parts |= _parts(job.recipe, "train") | (_parts(job.recipe, "smoke") if job.smoke else {})
-    return {**asked, **parts, **_code("ops", "models", "train", "data", "world.py")}
-
-
-def _evaluate_key(job: Job, data: DataReady, trained: Trained) -> dict[str, str]:
-    asked = {"--smoke": str(job.smoke), "checkpoint": trained.sha256, "data set": data.fingerprint}
-    if (
-        isinstance(job.recipe, Recipe) and job.recipe.eval.split == "upstream"
-    ):  # the number of chunks changes what is found at their borders
-        asked["processes"] = str(job.processes)
-    parts = _parts(job.recipe, "data", "images", "model", "coder", "eval", *(["smoke"] if job.smoke else []))
-    return {**asked, **parts, **_code("ops", "models", "evaluate", "data")}
-
-
-def _compare_key(job: Job, data: DataReady, trained: Trained, metrics: AnyMetrics) -> dict[str, str]:
-    values = {"data": asdict(data), "trained": asdict(trained), "metrics": asdict(metrics)}
-    lasting = {name: {key: v for key, v in value.items() if key != "seconds"} for name, value in values.items()}
-    shipped = shipped_recipe(job.recipe)
-    asked = {
-        "--smoke": str(job.smoke),
-        "--gate": str(job.gate),
-        **{f"result of {name}": digest(value) for name, value in lasting.items()},
-    }
-    return {
-        **asked,
-        "recipe as shipped": digest(shipped.model_dump(mode="json")) if shipped else "none",
-        **_parts(job.recipe, *(name for name in type(job.recipe).model_fields if name not in SAID_ELSEWHERE)),
-        **_code("compare.py", "diagnosis.py"),
-    }
-
-
 def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: AnyMetrics, verdict: Verdict) -> RunFacts:
     whole = trained.iterations_per_epoch * job.recipe.schedule.epochs
     unit = "images" if isinstance(metrics, CocoMetrics) else "samples"
@@ -306,7 +211,7 @@ def _facts(job: Job, run: RunDir, data: DataReady, trained: Trained, metrics: An
         trained=trained,
         metrics=metrics,
         verdict=verdict,
-        seconds={stage: run.seconds(stage) for stage in KEPT},
+        seconds={stage: run.seconds(stage) for stage in STORED},
         shortened=shortened if job.smoke else (),
         command=job.command,
     )

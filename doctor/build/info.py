@@ -10,7 +10,8 @@ from doctor.build.look import look
 from doctor.build.plan import LIBRARY
 from doctor.build.proof import entry_points, images_in, manifest_in
 from doctor.consult import HOME
-from doctor.inspect import NotReadableError, inspect, open_object
+from doctor.elf import NotReadableError, open_object
+from doctor.inspect import inspect
 from doctor.toolchain import ToolchainError, find_torch
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
+from doctor.elf import NotReadableError, SharedObject, open_object
 from doctor.images import MANIFEST_SECTION, SECTION, Image, unpack
-from doctor.inspect import NotReadableError, SharedObject, inspect, open_object
+from doctor.inspect import inspect
 
 if TYPE_CHECKING:
     from pathlib import Path

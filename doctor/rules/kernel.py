@@ -1,4 +1,4 @@
-"""DRV: NVIDIA's kernel module is built, accepted, of the right kind, and holds the GPU. Its answers: `driver.py`."""
+"""DRV: NVIDIA's kernel module is built, accepted (`signing.py`), of the right kind, and holds the GPU."""
 
 from doctor.compat import drivers
 from doctor.facts import (
@@ -14,6 +14,7 @@ from doctor.facts import (
     Version,
 )
 from doctor.finding import Finding, rule
+from doctor.rules.signing import OF_RED_HAT, lockdown_lets_it_in, secure_boot_lets_it_in
 from doctor.words import say
 
 INSTALL_DRIVER = "Debian: sudo apt install nvidia-driver; Ubuntu: sudo ubuntu-drivers install; then reboot"
@@ -21,10 +22,7 @@ BLACKLIST_NOUVEAU = (
     "where the NVIDIA driver is installed: printf 'blacklist nouveau\\noptions nouveau modeset=0\\n'"
     " | sudo tee /etc/modprobe.d/nouveau.conf && sudo update-initramfs -u && sudo reboot"
 )
-ENROL = "sudo mokutil --import /var/lib/shim-signed/mok/MOK.der # then reboot and enrol the key in the blue screen"
 KIND = {"open": "the open kernel module", "proprietary": "the proprietary kernel module"}
-OF_RED_HAT = ("Red Hat", "Rocky", "AlmaLinux", "CentOS", "Fedora", "Oracle", "Amazon")
-ENROL_DKMS = "sudo mokutil --import /var/lib/dkms/mok.pub # then reboot and enrol the key in the blue screen"
 OLDER_COMPILER = "unrecognized command"  # the kernel was built by a newer GCC than the one that builds the module
 
 
@@ -72,32 +70,6 @@ def nouveau_is_away(pci: PciGpus, module: KernelModule, system: System, dkms: Dk
         saw=say("{gpus} is held by the driver nouveau", gpus=pci),
         expected="the driver nvidia",
         fix=(INSTALL_DRIVER, BLACKLIST_NOUVEAU),
-    )
-
-
-@rule("DRV10", "Secure Boot lets the NVIDIA module in", category="secure-boot")
-def secure_boot_lets_it_in(
-    pci: PciGpus, module: KernelModule, system: System, file: ModuleFile | Unknown, policy: ModulePolicy | Unknown
-) -> Finding | None:
-    """With Secure Boot the kernel loads only modules signed with a key that the firmware or the user enrolled."""
-    rejected = system.secure_boot and system.kernel in module.built_for and not module.loaded and not module.nouveau
-    if isinstance(policy, ModulePolicy) and policy.shim_off:
-        return None
-    if not pci.found or not rejected or system.container:
-        return None
-    return Finding(
-        saw=say(
-            "Secure Boot is on, a module for kernel {kernel} is on disk ({signature}), and it is not loaded",
-            kernel=system.kernel,
-            signature=_signature(file),
-        ),
-        expected="a module signed with an enrolled key",
-        fix=(
-            "sudo modprobe nvidia # 'Key was rejected by service' confirms it",
-            *_how_to_sign(file, system),
-            "or switch Secure Boot off in the firmware",
-        ),
-        confidence="sure" if isinstance(file, ModuleFile) and file.signed is False else "likely",
     )
 
 
@@ -150,28 +122,6 @@ def headers_are_there(dkms: Dkms, module: KernelModule, system: System) -> Findi
         expected="the headers of the running kernel",
         fix=(f"sudo {_headers(system)}",),
         severity="note",
-    )
-
-
-@rule("DRV14", "the kernel's lockdown lets the NVIDIA module in", category="secure-boot")
-def lockdown_lets_it_in(module: KernelModule, system: System, policy: ModulePolicy, file: ModuleFile) -> Finding | None:
-    """Lockdown and sig_enforce refuse unsigned modules also where Secure Boot is off or cannot be seen."""
-    refused = policy.demands_signature and not module.loaded and not module.nouveau
-    if not refused or system.secure_boot or system.container or system.wsl:
-        return None
-    return Finding(
-        saw=say(
-            "the kernel demands signed modules ({mode}); NVIDIA's is on disk ({signature}) and not loaded",
-            mode="sig_enforce" if policy.sig_enforce else f"lockdown {policy.lockdown}",
-            signature=_signature(file),
-        ),
-        expected="a signed module, or a kernel that does not demand one",
-        fix=(
-            "sudo modprobe nvidia; sudo dmesg | grep -i -E 'lockdown|signature|rejected' | tail",
-            *_how_to_sign(file, system),
-            "or take lockdown= and module.sig_enforce out of the kernel's command line",
-        ),
-        confidence="guess" if file.signed else "likely" if file.signed is None else "sure",
     )
 
 
@@ -267,29 +217,6 @@ def _headers(system: System) -> str:
     if system.distribution.startswith(OF_RED_HAT):
         return f"dnf install kernel-devel-{system.kernel}"
     return f"apt install linux-headers-{system.kernel}"
-
-
-def _signature(file: ModuleFile | Unknown) -> str:
-    if isinstance(file, Unknown) or file.signed is None:
-        return "whether it is signed cannot be told"
-    if not file.signed:
-        return "not signed"
-    if file.signer:
-        return say("signed by {signer}; whether that key is enrolled, only mokutil can say", signer=file.signer)
-    return "signed; whether the key is enrolled, only mokutil can say"
-
-
-def _how_to_sign(file: ModuleFile | Unknown, system: System) -> tuple[str, ...]:
-    if system.distribution.startswith(OF_RED_HAT):
-        return ("sudo dkms autoinstall # DKMS signs with a key of its own", ENROL_DKMS)
-    if isinstance(file, ModuleFile) and file.signed is False:
-        branch = file.version[0] if file.version else drivers.NEWEST_BRANCH
-        return (
-            say("sudo apt install linux-modules-nvidia-{branch}-generic # Ubuntu: signed by Canonical", branch=branch),
-            "sudo update-secureboot-policy --new-key && sudo dkms autoinstall",
-            "sudo update-secureboot-policy --enroll-key # then reboot",
-        )
-    return (ENROL,)
 
 
 RULES = (

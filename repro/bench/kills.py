@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro.artifacts import STAGES
 from repro.atomic import sha256_of, write_json
 from repro.record.check import check_run
 from repro.record.schema import read_record
@@ -34,7 +35,6 @@ from repro.train import teach
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-STAGES = ("data", "train", "evaluate", "compare", "record", "report")
 EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.truncate")
 PATIENCE_S = 900.0
 CRASHED = 70

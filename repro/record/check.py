@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from repro.architectures import architecture_of
-from repro.artifacts import CocoMetrics, DataReady, Trained, Verdict
+from repro.artifacts import STORED, CocoMetrics, DataReady, Trained, Verdict
 from repro.atomic import source_digest
 from repro.data import DataError
 from repro.evaluate.formatting import EvaluationError
@@ -21,7 +21,7 @@ from repro.recipe import RecipeError, recipe_of
 from repro.record.figures import contradictions, differing
 from repro.record.files import fact
 from repro.record.schema import RecordError, read_record
-from repro.record.write import STAGES, newest_record, stage_facts
+from repro.record.write import newest_record, stage_facts
 from repro.rundir import RunDir, RunDirError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _files(record: Record, folder: Path) -> Iterator[Finding]:
     named = {file.role for file in record.files}
     lacking = [role for role in MUST_NAME if role not in named]
     lacking += [
-        f"{s}.json" for s in STAGES if not any(f.role == "stage" and f.path == f"{s}.json" for f in record.files)
+        f"{s}.json" for s in STORED if not any(f.role == "stage" and f.path == f"{s}.json" for f in record.files)
     ]
     checkpoint, results = record.file("checkpoint"), record.file("results")
     if checkpoint and (checkpoint.path, checkpoint.sha256) != (record.trained.checkpoint, record.trained.sha256):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro.artifacts import STORED
 from repro.atomic import replacing, write_text
 from repro.record.files import data_files, fact
 from repro.record.origin import container_of, extension, numerics, source_of, stack_of
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from repro.record.schema import Role
     from repro.rundir import RunDir
 
-STAGES = ("data", "train", "evaluate", "compare")
 NAME = re.compile(r"record(?:-([1-9]\d*))?\.json")
 KEPT = "provenance"  # folder of what records point at
 
@@ -143,7 +143,7 @@ def _record(run: RunDir, told: Told, before: Record | None) -> Record:
 
 def stage_facts(run: RunDir) -> tuple[StageFact, ...]:
     """Return how the stages of a run folder ran, those that did. Raises RunDirError."""
-    done = {name: run.done(name) for name in STAGES}
+    done = {name: run.done(name) for name in STORED}
     return tuple(
         StageFact(name=name, key=stage.key, finished=stage.finished, seconds=stage.seconds, use=stage.use or None)
         for name, stage in done.items()
@@ -154,7 +154,7 @@ def stage_facts(run: RunDir) -> tuple[StageFact, ...]:
 def _files(run: RunDir, told: Told) -> tuple[FileFact, ...]:
     """Return what the run left, by hash; what two equal runs do not have in common is marked."""
     named: list[tuple[Role, Path, bool]] = [("recipe", run.path / "recipe.json", False)]
-    named += [("stage", run.file_of(stage), True) for stage in STAGES]
+    named += [("stage", run.file_of(stage), True) for stage in STORED]
     named += [
         ("checkpoint", run.path / told.trained.checkpoint, False),
         ("results", run.path / told.metrics.results, False),

@@ -18,7 +18,7 @@ from doctor.consult import (
 )
 from doctor.finding import Goal
 from doctor.probes import Question
-from doctor.record import Replay
+from doctor.replay import Replay
 from doctor.shell import LiveHost
 
 MACHINES = Path(__file__).resolve().parents[1] / "fixtures" / "machines"

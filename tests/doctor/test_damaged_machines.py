@@ -14,7 +14,7 @@ from doctor import render
 from doctor.consult import consult
 from doctor.finding import Goal
 from doctor.probes import Question
-from doctor.record import Replay
+from doctor.replay import Replay
 
 RECORDED = sorted((Path(__file__).resolve().parents[1] / "fixtures" / "machines").glob("*/machine.json"))
 DOCUMENTS = [json.loads(path.read_text(encoding="utf-8")) for path in RECORDED]

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from doctor.facts import Coco, DataSet, Infos, Tables, Unknown
 from doctor.finding import Finding, Goal
 from doctor.probes.data import NEVER_RECORDED, TABLES, filesystem_of, probe_data
-from doctor.record import Recorder, Replay, Subject
+from doctor.record import Recorder, Subject
+from doctor.replay import Replay
 from doctor.rules import data as rules
 from doctor.rules import infos as infos_rules
 from doctor.shell import LiveHost

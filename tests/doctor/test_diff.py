@@ -13,7 +13,7 @@ from doctor.__main__ import main
 from doctor.consult import consult_recorded
 from doctor.diff import Difference, FactDifference, RuleDifference, _leaves, compare
 from doctor.facts import Disk, Memory
-from doctor.record import load
+from doctor.replay import load
 
 if TYPE_CHECKING:
     from doctor.diagnose import Diagnosis

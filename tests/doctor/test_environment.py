@@ -24,7 +24,8 @@ from doctor.probes.environment import (
 )
 from doctor.probes.extension import parse_extensions, parse_summary, parse_tag, probe_extensions
 from doctor.probes.python import CHILDREN, probe_python
-from doctor.record import Recorder, Replay, Subject, load
+from doctor.record import Recorder, Subject
+from doctor.replay import Replay, load
 from doctor.shell import LiveHost
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"

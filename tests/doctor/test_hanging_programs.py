@@ -16,7 +16,7 @@ import pytest
 
 from doctor.facts import Unknown
 from doctor.probes import gather
-from doctor.record import Replay
+from doctor.replay import Replay
 from doctor.shell import WATCH, LiveHost, Output, Watch
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from doctor.elf import NotReadableError, SharedObject, gnu_hash
 from doctor.fatbin import architectures
-from doctor.inspect import NotReadableError, SharedObject, gnu_hash, inspect
+from doctor.inspect import inspect
 from doctor.shell import LiveHost
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "extensions"

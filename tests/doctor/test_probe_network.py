@@ -10,7 +10,7 @@ import pytest
 from doctor.__main__ import main
 from doctor.facts import Network, Unknown
 from doctor.probes.network import probe_network
-from doctor.record import Replay
+from doctor.replay import Replay
 
 MACHINES = Path(__file__).resolve().parents[1] / "fixtures" / "machines"
 PYTHON = "/usr/bin/python3"

@@ -14,7 +14,7 @@ from doctor.facts import (
     Unknown,
 )
 from doctor.probes.toolkits import HEADERS, probe_cuda_home, probe_toolkit, probe_toolkits
-from doctor.record import Replay
+from doctor.replay import Replay
 
 PYTHON = "/usr/bin/python3"
 CUDA = "/usr/local/cuda-12.8"

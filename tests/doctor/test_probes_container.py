@@ -25,7 +25,7 @@ from doctor.probes.system import (
     probe_places,
 )
 from doctor.probes.toolkits import HEADERS
-from doctor.record import Replay
+from doctor.replay import Replay
 
 PROGRAMS = {"docker": "/usr/bin/docker"}
 

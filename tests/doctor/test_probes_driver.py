@@ -32,7 +32,7 @@ from doctor.probes.fabric import probe_fabric
 from doctor.probes.kernel import SHIM_STATE, SIGNATURE_MARK, probe_module
 from doctor.probes.library import probe_cuda_variables, probe_library_files, probe_wsl
 from doctor.probes.pci import loaded_version, module_path, probe_kernel_module, probe_pci
-from doctor.record import Replay
+from doctor.replay import Replay
 
 if TYPE_CHECKING:
     from doctor.shell import Output

@@ -19,7 +19,7 @@ from doctor.probes.toolchain import (
     probe_compilers,
     probe_cxx_runtimes,
 )
-from doctor.record import Replay
+from doctor.replay import Replay
 
 PYTHON = "/usr/bin/python3"
 CUDA = "/usr/local/cuda-12.8"

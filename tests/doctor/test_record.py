@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from doctor.__main__ import main
 from doctor.facts import Unknown
 from doctor.probes import Question, examine
-from doctor.record import Recorder, RecordingError, Replay, Subject, load
+from doctor.record import Recorder, Subject
+from doctor.replay import RecordingError, Replay, load
 from doctor.shell import Access, LiveHost
 
 HOME = str(Path(__file__).resolve().parents[2])

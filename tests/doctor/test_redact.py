@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doctor.__main__ import main
-from doctor.record import Recorder, Replay, Subject, load
+from doctor.record import Recorder, Subject
 from doctor.redact import own_names, redact, redact_all, redact_variable
+from doctor.replay import Replay, load
 
 NAMES = (("/home/ada", "/home/user"), ("ada", "user"), ("analytical-engine", "host"))
 HEALTHY = str(Path(__file__).resolve().parents[1] / "fixtures" / "machines" / "rtx4090_healthy")

@@ -11,10 +11,10 @@ import pytest
 from doctor.__main__ import main
 from doctor.consult import consult_recorded
 from doctor.options import ABOUT, ACTS, EPILOG, FORMS, QUESTIONS
-from doctor.record import load
 from doctor.render import advice_row, terminal
 from doctor.render.columns import pad, width
 from doctor.render.sentences import fact_line
+from doctor.replay import load
 from doctor.rules import ALL_RULES
 from doctor.words import catalogue, say
 

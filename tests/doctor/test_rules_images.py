@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from doctor.facts import GIB, BuiltImage, Docker, Images, Inside, KernelModule, Podman, Unknown
 from doctor.finding import Goal
 from doctor.probes.images import LOCK, data_root, parse_labels, parse_lock, probe_images
-from doctor.record import Replay
+from doctor.replay import Replay
 from tests.doctor.asking import HEALTHY, judged
 
 FOR_DOCKER = Goal("docker")

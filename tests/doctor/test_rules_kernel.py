@@ -16,7 +16,7 @@ from doctor.facts import (
     System,
     Unknown,
 )
-from doctor.rules import kernel
+from doctor.rules import kernel, signing
 
 KERNEL = "6.8.0-87-generic"
 OLD_KERNEL = "6.8.0-60-generic"
@@ -178,7 +178,7 @@ class TestSecureBoot:
     BUILT = KernelModule(loaded=None, built_for=(KERNEL,))
 
     def test_module_on_disk_and_not_loaded(self) -> None:
-        found = kernel.secure_boot_lets_it_in(
+        found = signing.secure_boot_lets_it_in(
             pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=NO_FILE, policy=NO_POLICY
         )
         assert found is not None
@@ -203,14 +203,16 @@ class TestSecureBoot:
     )
     def test_silent(self, module: KernelModule, system: System) -> None:
         assert (
-            kernel.secure_boot_lets_it_in(pci=held_by(""), module=module, system=system, file=NO_FILE, policy=NO_POLICY)
+            signing.secure_boot_lets_it_in(
+                pci=held_by(""), module=module, system=system, file=NO_FILE, policy=NO_POLICY
+            )
             is None
         )
 
     def test_it_is_not_blamed_for_nouveau(self) -> None:
         module = KernelModule(loaded=None, nouveau=True, built_for=(KERNEL,))
         assert (
-            kernel.secure_boot_lets_it_in(
+            signing.secure_boot_lets_it_in(
                 pci=held_by("nouveau"), module=module, system=self.LOCKED, file=NO_FILE, policy=NO_POLICY
             )
             is None
@@ -218,7 +220,7 @@ class TestSecureBoot:
 
     def test_without_a_gpu_nothing_wants_in(self) -> None:
         assert (
-            kernel.secure_boot_lets_it_in(
+            signing.secure_boot_lets_it_in(
                 pci=PciGpus(()), module=self.BUILT, system=self.LOCKED, file=NO_FILE, policy=NO_POLICY
             )
             is None
@@ -227,7 +229,7 @@ class TestSecureBoot:
     def test_in_a_container_it_is_the_host_s_business(self) -> None:
         system = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu", secure_boot=True, container="docker")
         assert (
-            kernel.secure_boot_lets_it_in(
+            signing.secure_boot_lets_it_in(
                 pci=held_by(""), module=self.BUILT, system=system, file=NO_FILE, policy=NO_POLICY
             )
             is None
@@ -236,7 +238,7 @@ class TestSecureBoot:
     def test_unknown_state_accuses_nobody(self) -> None:
         unknown = System(kernel=KERNEL, machine="x86_64", distribution="Ubuntu", secure_boot=None)
         assert (
-            kernel.secure_boot_lets_it_in(
+            signing.secure_boot_lets_it_in(
                 pci=held_by(""), module=self.BUILT, system=unknown, file=NO_FILE, policy=NO_POLICY
             )
             is None
@@ -244,14 +246,14 @@ class TestSecureBoot:
 
     def test_a_shim_that_validates_nothing_lets_every_module_in(self) -> None:
         policy = ModulePolicy(shim_off=True)
-        refused = kernel.secure_boot_lets_it_in(
+        refused = signing.secure_boot_lets_it_in(
             pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=UNSIGNED, policy=policy
         )
         assert refused is None
         assert kernel.module_is_loaded(pci=held_by(""), module=BUILT, system=LOCKED, dkms=NO_DKMS, policy=policy)
 
     def test_lockdown_beside_secure_boot_changes_nothing(self) -> None:
-        found = kernel.secure_boot_lets_it_in(
+        found = signing.secure_boot_lets_it_in(
             pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=UNSIGNED, policy=STRICT
         )
         assert found is not None
@@ -265,7 +267,7 @@ class TestSecureBoot:
             ModuleFile(path="nvidia.ko", signed=True),
             ModuleFile(path="nvidia.ko"),
         ):
-            found = kernel.secure_boot_lets_it_in(
+            found = signing.secure_boot_lets_it_in(
                 pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=file, policy=NO_POLICY
             )
             assert found is not None
@@ -281,7 +283,7 @@ class TestSecureBoot:
     def test_red_hat_s_key_is_dkms_s_own(self) -> None:
         locked = System(kernel=ROCKY.kernel, machine="x86_64", distribution=ROCKY.distribution, secure_boot=True)
         module = KernelModule(loaded=None, built_for=(ROCKY.kernel,))
-        found = kernel.secure_boot_lets_it_in(
+        found = signing.secure_boot_lets_it_in(
             pci=held_by(""), module=module, system=locked, file=UNSIGNED, policy=NO_POLICY
         )
         assert found is not None
@@ -290,7 +292,7 @@ class TestSecureBoot:
     def test_an_unsigned_module_is_signed_or_replaced_and_a_signed_one_s_key_enrolled(self) -> None:
         fixes = []
         for file in (UNSIGNED, ModuleFile(path="nvidia.ko", signed=False), SIGNED):
-            found = kernel.secure_boot_lets_it_in(
+            found = signing.secure_boot_lets_it_in(
                 pci=held_by(""), module=self.BUILT, system=self.LOCKED, file=file, policy=NO_POLICY
             )
             assert found is not None
@@ -387,14 +389,14 @@ class TestLockdown:
     @pytest.mark.parametrize(("signed", "confidence"), [(False, "sure"), (None, "likely"), (True, "guess")])
     def test_refuses_a_module(self, signed: bool | None, confidence: str) -> None:  # noqa: FBT001 — a table
         file = ModuleFile(path="nvidia.ko", signed=signed)
-        found = kernel.lockdown_lets_it_in(module=BUILT, system=UBUNTU, policy=STRICT, file=file)
+        found = signing.lockdown_lets_it_in(module=BUILT, system=UBUNTU, policy=STRICT, file=file)
         assert found is not None
         assert found.confidence == confidence
         assert found.saw.startswith("the kernel demands signed modules (lockdown integrity); ")
 
     def test_sig_enforce_is_named(self) -> None:
         policy = ModulePolicy(lockdown="none", sig_enforce=True)
-        found = kernel.lockdown_lets_it_in(module=BUILT, system=UBUNTU, policy=policy, file=UNSIGNED)
+        found = signing.lockdown_lets_it_in(module=BUILT, system=UBUNTU, policy=policy, file=UNSIGNED)
         assert found is not None
         assert found.saw == (
             "the kernel demands signed modules (sig_enforce); NVIDIA's is on disk (not signed) and not loaded"
@@ -402,7 +404,7 @@ class TestLockdown:
 
     @pytest.mark.parametrize("policy", [ModulePolicy(lockdown="confidentiality"), ModulePolicy(sig_enforce=True)])
     def test_every_kind_of_demand(self, policy: ModulePolicy) -> None:
-        assert kernel.lockdown_lets_it_in(module=BUILT, system=UBUNTU, policy=policy, file=UNSIGNED) is not None
+        assert signing.lockdown_lets_it_in(module=BUILT, system=UBUNTU, policy=policy, file=UNSIGNED) is not None
 
     @pytest.mark.parametrize(
         ("module", "system", "policy"),
@@ -418,7 +420,7 @@ class TestLockdown:
         ids=["loaded", "nouveau", "Secure Boot is DRV10's", "container", "WSL", "none", "unknown"],
     )
     def test_silent(self, module: KernelModule, system: System, policy: ModulePolicy) -> None:
-        assert kernel.lockdown_lets_it_in(module=module, system=system, policy=policy, file=UNSIGNED) is None
+        assert signing.lockdown_lets_it_in(module=module, system=system, policy=policy, file=UNSIGNED) is None
 
 
 class TestFlavour:

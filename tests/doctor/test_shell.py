@@ -11,7 +11,7 @@ import pytest
 
 from doctor.facts import Unknown
 from doctor.probes import gather
-from doctor.record import Replay
+from doctor.replay import Replay
 from doctor.shell import MAX_TEXT, LiveHost
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import pytest
 from doctor.finding import Finding, Rule, rule
 from doctor.logs.explain import explain
 from doctor.logs.signatures import ALL_SIGNATURES
-from doctor.record import PROBLEMS
 from doctor.render.explanation import explanation
+from doctor.replay import PROBLEMS
 from doctor.rules import ALL_RULES
 from doctor.wording import WordingError, wording
 from doctor.words import catalogue, said_again, say, translate
@@ -210,7 +210,7 @@ def is_unsaid(text: str) -> bool:
 
 def sources_of_facts() -> list[Path]:
     found = [path for path in python_files() if path.relative_to(DOCTOR).parts[0] in {"facts", "probes", "compat"}]
-    return [*found, *(DOCTOR / name for name in ("machine.py", "record.py", "shell.py"))]
+    return [*found, *(DOCTOR / name for name in ("machine.py", "replay.py", "shell.py"))]
 
 
 @pytest.mark.parametrize("path", sources_of_facts(), ids=lambda path: str(path.relative_to(DOCTOR)))

@@ -11,7 +11,7 @@ import pytest
 from doctor.consult import consult
 from doctor.finding import Goal, Rule
 from doctor.probes import Question
-from doctor.record import load
+from doctor.replay import load
 from doctor.rules import architecture, compiler, container, network, system, toolkit
 from doctor.words import catalogue, translate
 

@@ -1,19 +1,28 @@
-"""The docker-* tasks of the menu: words in, one call, print. What they do stands in menu.py."""
+"""The pages of the menu about containers: docker-build, docker-run, docker-doctor and docker-pin."""
 
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.flags import leave
-from repro.flags import words as words_of
+from repro.menu.words import leave, passed_to
+from repro.menu.words import words as words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def _docker(typed: Sequence[str]) -> int:
+    from repro.containers.menu import main
+
+    return main(typed)
 
 
 @task(
     name="docker-build",
-    positional=[],
     help={
         "stack": "a folder of env/",
         "base": "another base image than that of docker/images.lock",
@@ -25,6 +34,7 @@ from repro.flags import words as words_of
         "no-cache": "build every step anew",
     },
 )
+@passed_to(_docker, "build")
 def docker_build_task(
     _: Context,
     stack: str = "cu130",
@@ -37,11 +47,6 @@ def docker_build_task(
     no_cache: bool = False,
 ) -> None:
     """Build the image of a stack; its name moves to it when it is whole."""
-    from repro.containers.menu import main
-
-    words: dict[str, str | bool] = {"--stack": stack, "--base": base, "--arch": arch, "--ca": ca, "--index": index}
-    words |= {"--extra-index": extra_index, "--network": network, "--no-cache": no_cache}
-    leave(main(["build", *words_of(words)]))
 
 
 _WHERE = {
@@ -52,31 +57,22 @@ _WHERE = {
 }
 
 
-@task(name="docker-run", positional=["words"], help={**_WHERE, "words": "a task with its words: 'recipes --json'"})
+@task(name="docker-run", help={**_WHERE, "words": "a task with its words: 'recipes --json'"})
 def docker_run_task(
     _: Context, words: str, stack: str = "cu130", gpu: str = "", network: str = "", force: bool = False
 ) -> None:
     """Run a task of bevready in the container of a stack; runs/ and data/ of this folder are in it."""
-    from repro.containers.menu import main
-
     options = words_of({"--stack": stack, "--gpu": gpu, "--network": network, "--force": force})
-    leave(main(["run", *options, "--", *shlex.split(words)]))
+    leave(_docker(["run", *options, "--", *shlex.split(words)]))
 
 
-@task(name="docker-doctor", positional=[], help=_WHERE)
+@task(name="docker-doctor", help=_WHERE)
+@passed_to(_docker, "doctor")
 def docker_doctor_task(_: Context, stack: str = "cu130", gpu: str = "", network: str = "", force: bool = False) -> None:
     """Judge this host's engine, the image of a stack, whether the two fit, and the machine seen from inside."""
-    from repro.containers.menu import main
-
-    leave(main(["doctor", *words_of({"--stack": stack, "--gpu": gpu, "--network": network, "--force": force})]))
 
 
 @task(name="docker-pin", positional=[])
+@passed_to(_docker, "pin")
 def docker_pin_task(_: Context) -> None:
     """Write the digests of the base images, as their registry says them, to docker/images.lock."""
-    from repro.containers.menu import main
-
-    leave(main(["pin"]))
-
-
-DOCKER_TASKS = (docker_build_task, docker_run_task, docker_doctor_task, docker_pin_task)

@@ -1,18 +1,15 @@
-"""The pages of the menu about pictures, draw and predict: words in, one call. `tasks.py` lists them."""
+"""The pages of the menu about pictures: draw and predict."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.flags import leave, words
+from repro.menu.words import passed_to, repro
 
 
 @task(
     name="draw",
-    positional=[],
     help={
         "run": "the folder of an evaluated run",
         "scene": "a scene's number from 0, its name, or all; for Deformable DETR an image id",
@@ -27,6 +24,7 @@ from repro.flags import leave, words
     },
     optional=["video"],
 )
+@passed_to(repro, "draw")
 def draw_task(
     _: Context,
     run: str = "",
@@ -36,22 +34,15 @@ def draw_task(
     threshold: str = "0.3",
     attention: str = "",
     layer: int = -1,
-    video: Any = None,
+    video: str | None = None,
     dataroot: str = "",
     out: str = "",
 ) -> None:
     """Draw key frames, attention or images of an evaluated run as PNG, and scenes as films."""
-    from repro.__main__ import main
-
-    film = "mp4" if video is True else video or ""  # invoke gives True for a bare --video
-    which: dict[str, str | bool] = {"--run": run, "--scene": scene, "--frame": frame, "--most": most, "--out": out}
-    how: dict[str, str | bool] = {"--attention": attention, "--video": film, "--dataroot": dataroot}
-    leave(main(["draw", *words(which, how, {"--threshold": threshold}), f"--layer={layer}"]))
 
 
 @task(
     name="predict",
-    positional=[],
     help={
         "recipe": "a name out of `invoke recipes`",
         "checkpoint": "the weights",
@@ -64,6 +55,7 @@ def draw_task(
         "json": "print one JSON document and nothing else",
     },
 )
+@passed_to(repro, "predict")
 def predict_task(
     _: Context,
     recipe: str = "",
@@ -77,9 +69,3 @@ def predict_task(
     json: bool = False,
 ) -> None:
     """Find boxes in one frame of your own, a sample, or one image. More words: python -m repro predict --help."""
-    from repro.__main__ import main
-
-    what: dict[str, str | bool] = {"--recipe": recipe, "--checkpoint": checkpoint, "--frame": frame}
-    where: dict[str, str | bool] = {"--dataroot": dataroot, "--out": out, "--example": example}
-    how: dict[str, str | bool] = {"--threshold": threshold, "--device": device, "--json": json}
-    leave(main(["predict", *words(what, where, how)]))
