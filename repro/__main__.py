@@ -125,7 +125,7 @@ def _add_infos(infos: argparse.ArgumentParser) -> None:
 
 
 def _add_upstream(upstream: argparse.ArgumentParser) -> None:
-    upstream.add_argument("--checkout", type=Path, required=True, metavar="DIR", help="the authors' repository")
+    upstream.add_argument("--checkout", type=Path, metavar="DIR", help="the authors' repository")
     upstream.add_argument("--python", type=Path, metavar="PATH", help="their environment's (default: .venv-upstream)")
     upstream.add_argument("--recipe", default="bevformer_tiny", metavar="NAME", help="(default: %(default)s)")
     upstream.add_argument("--config", default="", metavar="PATH", help="their configuration, if named otherwise")
@@ -334,7 +334,7 @@ def _predict(words: argparse.Namespace) -> int:
 
 
 def _compare_upstream(words: argparse.Namespace) -> int:
-    from repro.upstream.compare import main as compare  # noqa: PLC0415 — as above
+    from repro.upstream.menu import main as compare  # noqa: PLC0415 — as above
 
     return compare(words)
 
