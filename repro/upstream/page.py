@@ -93,7 +93,9 @@ def _verdict(compared: Compared, told: Mapping[str, str]) -> list[Text]:
     bad = [(number, check) for number, frame in enumerate(compared.frames, 1) for check in frame.checks if not check.ok]
     if not bad:
         where = "both frames" if frames == 2 else "the one frame"
-        worst = ", ".join(f"{words} {_share(_worst(checks, names))}" for words, names in GROUPS)
+        worst = ", ".join(
+            f"{words} {_share(max(found))}" for words, names in GROUPS if (found := _shares(checks, names))
+        )
         return [
             Text(""),
             Text(f"SAME: all {len(checks)} layers of {where} agree", style="bold green"),
@@ -118,5 +120,5 @@ def _verdict(compared: Compared, told: Mapping[str, str]) -> list[Text]:
     return lines
 
 
-def _worst(checks: tuple[Check, ...], names: tuple[str, ...]) -> float:
-    return max(check.worst_rel for check in checks if check.what.startswith(names))
+def _shares(checks: tuple[Check, ...], names: tuple[str, ...]) -> list[float]:
+    return [check.worst_rel for check in checks if check.what.startswith(names)]

@@ -1,4 +1,4 @@
-"""Environments and checkouts that do not work, of a few lines each: no torch is imported, so that each fails at once."""
+"""Environments and checkouts that do not work, of a few lines each; no torch is imported, so each fails at once."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def complaint(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]
         ({f"{PLUGIN}/__init__.py": "import detectron2"}, 3, (f"{PLUGIN}/__init__.py:1 imports detectron2", "v2")),
         ({f"{PLUGIN}/__init__.py": "x = (1\n"}, 3, (f"{PLUGIN}/__init__.py:1: Python 3.", "git checkout -- FILE")),
         ({f"{PLUGIN}/__init__.py": "from .head import A"}, 3, ("projects.mmdet3d_plugin.head", "not in the checkout")),
-        ({f"{PLUGIN}/__init__.py": "raise KeyError('A is not in the models registry')"}, 3, ("A is not in the models",)),
+        ({f"{PLUGIN}/__init__.py": "raise KeyError('A is not in the registry')"}, 3, ("A is not in the registry",)),
         ({f"{PLUGIN}/__init__.py": "1 / 0"}, 3, ("ZeroDivisionError", f"{PLUGIN}/__init__.py:1", "--verify tells")),
         ({f"{PLUGIN}/__init__.py": "import os\nos.kill(os.getpid(), 9)"}, 3, ("ended by signal 9", "memory?")),
         ({}, 2, ("has weights that ours lacks: pts_bbox_head.transformer.gate.weight", "--config PATH")),
@@ -87,7 +87,11 @@ def test_an_mmcv_whose_deformable_convolutions_need_cuda_is_named_before_anythin
         (("empty/",), "empty", ("saw an empty folder", GET_IT)),
         (("other/setup.py",), "other", ("saw setup.py", GET_IT)),
         (("outer/BEVFormer/projects/mmdet3d_plugin/",), "outer", ("saw one further down", "--checkout", "BEVFormer")),
-        (("bare/projects/mmdet3d_plugin/",), "bare", ("no configuration bevformer_tiny", "there: none", "--config PATH")),
+        (
+            ("bare/projects/mmdet3d_plugin/",),
+            "bare",
+            ("no configuration bevformer_tiny", "there: none", "--config PATH"),
+        ),
     ],
     ids=["nothing", "empty", "another project", "its parent", "no configurations"],
 )
@@ -170,12 +174,9 @@ def test_ctrl_c_leaves_no_child_and_no_files(waiting: tuple[subprocess.Popen[str
     assert list(place.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_comparison_takes_child_and_files_with_it(
-    number: signal.Signals, waiting: tuple[subprocess.Popen[str], int, Path]
-) -> None:
+def test_a_killed_comparison_takes_child_and_files_with_it(waiting: tuple[subprocess.Popen[str], int, Path]) -> None:
     process, child, place = waiting
-    process.send_signal(number)
+    process.kill()
     process.wait(30)
     until(lambda: not is_running(child))
     assert list(place.iterdir()) == []
