@@ -68,10 +68,10 @@ def compare_models(words: argparse.Namespace, recipe: Recipe, theirs: Upstream, 
     CheckpointError.
     """
     model = build_bevformer(recipe).eval()
-    check_same_weights(built.weights, model)
     if words.checkpoint:
         load_checkpoint(model, recipe, words.checkpoint)
-    else:
+    check_same_weights(built.weights, model)
+    if not words.checkpoint:
         fill(model, words.seed)
     frames, layers = first_frames(recipe, words.dataroot, theirs.scratch), layers_of(recipe)
     began = time.monotonic()

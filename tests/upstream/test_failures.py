@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from repro.__main__ import main
+from repro.models.bevformer import build_bevformer
+from repro.models.checkpoints import export_upstream
+from repro.recipe import load_recipe
 from tests.upstream.broken import CONFIG, write_broken
 from tests.upstream.stand_in import PLUGIN, ROOT
 
@@ -128,6 +132,49 @@ def test_words_that_lead_nowhere_are_told_before_a_process_starts(
         ended, told = complaint(capfd, *words)
         assert ended == code
         assert part in told
+
+
+def test_a_checkpoint_that_does_not_fit_says_which_weights_and_what_it_fits(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file, nano = tmp_path / "nano.pth", load_recipe("bevformer_nano")
+    export_upstream(build_bevformer(nano), nano, file)
+    checkout = str(write_broken(tmp_path / "checkout", {}))
+    code, told = complaint(
+        capfd,
+        "--checkout",
+        checkout,
+        "--python",
+        sys.executable,
+        "--checkpoint",
+        str(file),
+        "--recipe",
+        "bevformer_tiny",
+    )
+    assert code == 2
+    assert f"{file}: the checkpoint of another model: " in told
+    assert "394 tensors are missing (backbone." in told
+    assert "it fits --recipe bevformer_nano" in told
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file, trace = tmp_path / "bad.pth", tmp_path / "trace"
+    torch.save({"state_dict": RunsCode(trace)}, file)
+    checkout = str(write_broken(tmp_path / "checkout", {}))
+    code, told = complaint(capfd, "--checkout", checkout, "--python", sys.executable, "--checkpoint", str(file))
+    assert code == 2
+    assert f"{file}: not a checkpoint that can be read safely" in told
+    assert not trace.exists()
+
+
+class RunsCode:
+    """Unpickled, it would make a file."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return os.mkdir, (str(self.trace),)
 
 
 @pytest.fixture
