@@ -14,6 +14,7 @@ from repro.flags import leave as _leave
 from repro.flags import words as _words
 from repro.picture_tasks import draw_task, predict_task
 from repro.record_tasks import archive_task, check_task, diff_task
+from repro.upstream_tasks import compare_upstream_task
 
 ROOT = Path(__file__).resolve().parent
 SOURCES = "docs doctor repro tests tasks.py"
@@ -321,37 +322,6 @@ def parity_task(_: Context, directory: str, json: bool = False) -> None:
     from repro.__main__ import main
 
     _leave(main(["parity", directory, *_words({"--json": json})]))
-
-
-@task(
-    name="compare-upstream",
-    positional=[],
-    help={
-        "checkout": "the authors' repository, which you bring",
-        "python": "the interpreter of their environment (default: that of .venv-upstream)",
-        "recipe": "a name out of `invoke recipes`",
-        "checkpoint": "compare on these weights instead of made-up ones",
-        "dataroot": "a nuScenes folder, instead of synthetic frames",
-        "quirks": "head (the recipe's) or released (what the published checkpoints were trained with)",
-        "json": "print one JSON document and nothing else",
-    },
-)
-def compare_upstream_task(
-    _: Context,
-    checkout: str = "",
-    python: str = "",
-    recipe: str = "bevformer_tiny",
-    checkpoint: str = "",
-    dataroot: str = "",
-    quirks: str = "head",
-    json: bool = False,
-) -> None:
-    """Run the authors' model and ours on the same weights and frames, and print the differences layer by layer."""
-    from repro.__main__ import main
-
-    where: dict[str, str | bool] = {"--checkout": checkout, "--python": python, "--quirks": quirks, "--json": json}
-    what: dict[str, str | bool] = {"--recipe": recipe, "--checkpoint": checkpoint, "--dataroot": dataroot}
-    _leave(main(["compare-upstream", *_words(where, what)]))
 
 
 @task(name="lint")

@@ -14,6 +14,7 @@ FLOORS: dict[str, int] = {  # the longest matching prefix counts
     "tasks": 8,  # the front door: opens the two menus below
     "repro.picture_tasks": 7,  # pages of the front door
     "repro.record_tasks": 7,
+    "repro.upstream_tasks": 7,
     "doctor.__main__": 6,
     "repro.__main__": 6,
     "repro.run": 5,  # the main job as typed; asks the doctor

@@ -76,7 +76,7 @@ def compare_models(words: argparse.Namespace, recipe: Recipe, theirs: Upstream, 
     frames, layers = first_frames(recipe, words.dataroot, theirs.scratch), layers_of(recipe)
     began = time.monotonic()
     history = recipe.model.use_history
-    files = theirs.run(model, frames, [layer.theirs.split("/")[0] for layer in layers], history=history)
+    files = theirs.run(model, frames, {layer.theirs.split("/")[0]: layer.part for layer in layers}, history=history)
     between = time.monotonic()
     compared = _against(files, model, frames, layers, history=history)
     seconds = {"theirs": between - began, "ours": time.monotonic() - between}
@@ -109,7 +109,7 @@ def _against(
 
 
 def _count(advance: Advance, note: str, layer: Layer) -> None:
-    advance(1, f"{note}, {layer.what}")
+    advance(1, f"{note}, {layer.part}")
 
 
 def _one_frame(

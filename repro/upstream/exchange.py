@@ -67,14 +67,15 @@ class Upstream:
         return Built(dict(self.versions), weights, tuple(told["stand_ins"]))
 
     def run(
-        self, model: nn.Module, frames: Sequence[Frame], modules: Sequence[str], *, history: bool
+        self, model: nn.Module, frames: Sequence[Frame], modules: Mapping[str, str], *, history: bool
     ) -> tuple[dict[str, Path], ...]:
         """Run it on our weights and frames; return, frame by frame, "MODULE/PART" → .npy file.
 
-        Frames have batch size one, `modules` are theirs, and with `history` each frame gets the BEV of the one before.
+        Frames have batch size one; `modules` are theirs, each with the part of the model that it belongs to; with
+        `history` each frame gets the BEV of the one before.
         Raises UpstreamError.
         """
-        given = json.dumps({"modules": sorted(set(modules)), "history": history})
+        given = json.dumps({"modules": sorted(modules), "history": history})
         (self.scratch / "given.json").write_text(given, encoding="utf-8")
         write_arrays(self.scratch, model, frames)
         with suppress(BrokenPipeError):  # a dead child says why below
@@ -84,7 +85,7 @@ class Upstream:
         with progress("theirs", int(self._hear("running")["watched"]) * len(frames)) as advance:
             while (told := self._hear("seen", "done"))["is"] == "seen":
                 files[told["frame"]].update({name: Path(file) for name, file in told["files"].items()})
-                advance(1, f"frame {told['frame'] + 1}, {told['module']}")
+                advance(1, f"frame {told['frame'] + 1}, {modules.get(told['module'], 'backbone')}")
         return tuple(files)
 
     def _hear(self, *expected: str, timeout: float | None = None) -> dict[str, Any]:

@@ -48,6 +48,11 @@ class Layer:
     tolerance: Tolerance
     decoder: int | None = None
 
+    @property
+    def part(self) -> str:
+        """The part of the model that it belongs to: "backbone", "encoder 0", "decoder 5", …."""
+        return self.what.partition(",")[0]
+
 
 def layers_of(recipe: Recipe) -> list[Layer]:
     """Return what is compared of a recipe's model, in the order in which it is computed."""
