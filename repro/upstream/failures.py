@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ THEIRS = "Python 3.8 with torch 1.9.1, mmcv-full 1.4.0, mmdet 2.14.0 and mmdet3d
 MAKE = "./bevready env --stack upstream"
 OTHER = f"make their environment ({MAKE}) or name it: --python PATH"
 V2_ONLY = ("detectron2", "fvcore")  # what only the data mapper of BEVFormer v2 needs
+NO_ROOM = "[Errno 28]"  # as Python words it
 STEPS = {
     "packages": "their packages were imported",
     "model": "their model was built",
@@ -35,6 +37,15 @@ def silent(python: Path, seconds: float) -> UpstreamError:
     return UpstreamError(f"{python}: said nothing in {seconds:.0f} s; expected a Python interpreter: --python PATH")
 
 
+def no_room(words: str, folder: str) -> UpstreamError:
+    """Return the error for arrays that could not be written to the folder for temporary files."""
+    return UpstreamError(
+        f"{words}; expected room for what their layers return (up to 3 GB, for bevformer_base) in {folder}: "
+        "name another folder, TMPDIR=DIR",
+        NO_LOOK,
+    )
+
+
 def died(python: Path, code: int, said: str) -> UpstreamError:
     """Return the error for a process that ended without a word of its own: not a Python, killed, or crashed."""
     if code < 0:
@@ -49,6 +60,8 @@ def failed(told: Mapping[str, Any], *, python: Path, versions: Mapping[str, str]
     `told` is its event: step, kind and words of the exception, the module's name if that is missing, where, versions
     of what it had imported; `versions` is what it said before that.
     """
+    if NO_ROOM in told["words"]:
+        return no_room(told["words"], gettempdir())
     seen = {**versions, **told["versions"]}
     words = _of_package(told, python, seen) or _of_checkout(told, seen) or _of_operator(told, seen)
     if words is None:

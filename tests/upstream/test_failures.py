@@ -51,11 +51,13 @@ def complaint(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]
         ({f"{PLUGIN}/__init__.py": "raise KeyError('A is not in the registry')"}, 3, ("A is not in the registry",)),
         ({f"{PLUGIN}/__init__.py": "1 / 0"}, 3, ("ZeroDivisionError", f"{PLUGIN}/__init__.py:1", "--verify tells")),
         ({f"{PLUGIN}/__init__.py": "import os\nos.kill(os.getpid(), 9)"}, 3, ("ended by signal 9", "memory?")),
+        ({f"{PLUGIN}/__init__.py": "raise OSError(28, 'full')"}, 3, ("Errno 28] full; expected room", "TMPDIR")),
         ({}, 2, ("has weights that ours lacks: pts_bbox_head.transformer.gate.weight", "--config PATH")),
     ],
     ids=[
         "no torch", "no mmcv", "mmcv 2", "mmcv without operators", "a package is missing", "detectron2",
-        "syntax error", "a file was moved", "a part is not registered", "their code fails", "killed", "other weights",
+        "syntax error", "a file was moved", "a part is not registered", "their code fails", "killed",
+        "disk full", "other weights",
     ],
 )  # fmt: skip
 def test_what_does_not_work_is_told_with_its_cure(
@@ -175,6 +177,20 @@ class RunsCode:
 
     def __reduce__(self) -> tuple[object, tuple[str, ...]]:
         return os.mkdir, (str(self.trace),)
+
+
+def test_a_disk_without_room_is_told_with_the_folder_that_is_meant(tmp_path: Path) -> None:
+    checkout = str(write_broken(tmp_path / "checkout", {}))
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))\n"
+    limited += "from repro.__main__ import main\nsys.exit(main(sys.argv[1:]))"
+    words = ["compare-upstream", "--checkout", checkout, "--python", sys.executable, "--json"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "File too large; expected room for what their layers return" in json.loads(done.stdout)["error"]
+    assert f"in {tmp_path}: name another folder, TMPDIR=DIR" in json.loads(done.stdout)["error"]
 
 
 @pytest.fixture
