@@ -101,7 +101,7 @@ def _predict(words: argparse.Namespace) -> int:
 
 
 def _compare_upstream(words: argparse.Namespace) -> int:
-    from repro.upstream.compare import main as compare  # noqa: PLC0415 — as above
+    from repro.upstream.menu import main as compare  # noqa: PLC0415 — as above
 
     return compare(words)
 

@@ -92,7 +92,7 @@ def _add_infos(infos: argparse.ArgumentParser) -> None:
 
 
 def _add_upstream(upstream: argparse.ArgumentParser) -> None:
-    upstream.add_argument("--checkout", type=Path, required=True, metavar="DIR", help="the authors' repository")
+    upstream.add_argument("--checkout", type=Path, metavar="DIR", help="the authors' repository")
     upstream.add_argument("--python", type=Path, metavar="PATH", help="their environment's (default: .venv-upstream)")
     upstream.add_argument("--recipe", default="bevformer_tiny", metavar="NAME", help="(default: %(default)s)")
     upstream.add_argument("--config", default="", metavar="PATH", help="their configuration, if named otherwise")

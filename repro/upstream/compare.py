@@ -1,41 +1,40 @@
-"""The story of `compare-upstream`: one set of weights, two models, the same frames, and where they part."""
+"""One set of weights, two models, the same frames, and where they part. Words and pages are made in menu.py."""
 
 from __future__ import annotations
 
-import json
-import math
-import sys
-import tempfile
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
-from repro.data import DataError
 from repro.models.bevformer import build_bevformer
 from repro.models.checkpoints import load_checkpoint
 from repro.models.upstream_names import upstream_name
+from repro.ops import IMPLEMENTATION
 from repro.parity.weights import golden_weight
-from repro.recipe import load_recipe
-from repro.upstream.exchange import UpstreamError, ask, config_of, write_request
+from repro.progress import progress
+from repro.upstream.exchange import Upstream, check_same_weights, read_array
 from repro.upstream.frames import first_frames
-from repro.upstream.layers import judged, layers_of, predicted, watched
-from repro.weights import CheckpointError
+from repro.upstream.layers import absent, judged, layers_of, predicted, watched
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
 
     from repro.models.bevformer import BEVFormer
     from repro.parity.check import Check
+    from repro.progress import Advance
     from repro.recipe import Recipe
-    from repro.tensors import Frame
-    from repro.upstream.exchange import Answer
+    from repro.tensors import Frame, Prediction
+    from repro.upstream.exchange import Built
     from repro.upstream.layers import Layer
 
-SCHEMA_VERSION = 1
-SAME, DIFFERENT, BAD_INPUT = 0, 1, 2
-PYTHON = Path(__file__).resolve().parents[2] / ".venv-upstream" / "bin" / "python"
+    Files = dict[str, Path]  # "MODULE/PART" of theirs → where the array lies
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,46 +45,42 @@ class Comparison:
     checks: tuple[Check, ...]
 
 
-def main(words: argparse.Namespace) -> int:
-    """Compare; return 0 if every layer agrees, 1 if one does not, 2 for bad input, 3 if their model did not run."""
-    try:
-        compared, versions = compare_models(words)
-    except UpstreamError as error:
-        return _complain(str(error), error.code, as_json=words.json)
-    except (DataError, CheckpointError) as error:
-        return _complain(str(error), BAD_INPUT, as_json=words.json)
-    ok = all(check.ok for frame in compared for check in frame.checks)
-    if words.json:
-        rows = [{"history": frame.history, "layers": [_row(check) for check in frame.checks]} for frame in compared]
-        document = {"schema_version": SCHEMA_VERSION, "ok": ok, "versions": versions, "frames": rows}
-        sys.stdout.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
-    else:
-        sys.stdout.write("\n".join(_page(compared, versions)) + "\n")
-    return SAME if ok else DIFFERENT
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """All frames, what both models ran on, and how long each of them took."""
+
+    frames: tuple[Comparison, ...]
+    theirs: Built
+    torch: str
+    operators: str
+    seconds: dict[str, float]
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """All layers of all frames."""
+        return tuple(check for frame in self.frames for check in frame.checks)
 
 
-def compare_models(words: argparse.Namespace) -> tuple[list[Comparison], dict[str, str]]:
-    """Run both models and return what differs, frame by frame, and the versions that theirs ran on.
+def compare_models(words: argparse.Namespace, recipe: Recipe, theirs: Upstream, built: Built) -> Compared:
+    """Run both models and return what differs, frame by frame.
 
-    Raises UpstreamError, DataError, CheckpointError.
+    `words` are those of the command: checkpoint, seed and dataroot count here. Raises UpstreamError, DataError,
+    CheckpointError.
     """
-    recipe = load_recipe(words.recipe)
-    if words.quirks == "released":
-        quirks = recipe.model.quirks.released()
-        recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"quirks": quirks})})
-    checkout = words.checkout.resolve()
-    config = config_of(checkout, recipe.name, words.config)
     model = build_bevformer(recipe).eval()
     if words.checkpoint:
         load_checkpoint(model, recipe, words.checkpoint)
-    else:
+    check_same_weights(built.weights, model)
+    if not words.checkpoint:
         fill(model, words.seed)
-    frames, layers = first_frames(recipe, words.dataroot), layers_of(recipe)
-    with tempfile.TemporaryDirectory(prefix="compare-upstream-") as scratch:
-        modules = [layer.theirs.split("/")[0] for layer in layers]
-        place = {"checkout": str(checkout), "config": str(config), "history": recipe.model.use_history}
-        answer = ask(words.python or PYTHON, write_request(Path(scratch), model, frames, modules, **place))
-    return _against(answer, model, recipe, frames, layers), answer.versions
+    frames, layers = first_frames(recipe, words.dataroot, theirs.scratch), layers_of(recipe)
+    began = time.monotonic()
+    history = recipe.model.use_history
+    files = theirs.run(model, frames, {layer.theirs.split("/")[0]: layer.part for layer in layers}, history=history)
+    between = time.monotonic()
+    compared = _against(files, model, frames, layers, history=history)
+    seconds = {"theirs": between - began, "ours": time.monotonic() - between}
+    return Compared(compared, built, torch.__version__, IMPLEMENTATION, seconds)
 
 
 def fill(model: BEVFormer, seed: str) -> None:
@@ -99,48 +94,42 @@ def fill(model: BEVFormer, seed: str) -> None:
 
 @torch.inference_mode()
 def _against(
-    answer: Answer, model: BEVFormer, recipe: Recipe, frames: list[Frame], layers: list[Layer]
-) -> list[Comparison]:
+    files: Sequence[Files], model: BEVFormer, frames: Sequence[Frame], layers: Sequence[Layer], *, history: bool
+) -> tuple[Comparison, ...]:
     """Run our model on the same frames, the history being our own, and judge each layer."""
     compared: list[Comparison] = []
-    history = None
-    with watched(model, layers) as seen:
-        for frame, theirs in zip(frames, answer.frames, strict=True):
-            prediction = model(frame, history)
-            checks = judged(layers, {**seen, **predicted(prediction)}, theirs)
-            compared.append(Comparison(history is not None, checks))
-            history = prediction.bev if recipe.model.use_history else None
-    return compared
+    bev = None
+    with progress("ours", len(layers) * len(frames)) as advance:
+        for frame, theirs in zip(frames, files, strict=True):
+            note = f"frame {len(compared) + 1}"
+            prediction, checks = _one_frame(model, frame, bev, (layers, theirs), partial(_count, advance, note))
+            compared.append(Comparison(bev is not None, checks))
+            bev = prediction.bev if history else None
+    return tuple(compared)
 
 
-def _row(check: Check) -> dict[str, Any]:
-    """Return a check as JSON has it: an error that is no number (shapes differ, NaN) is null."""
-    return {key: None if value == math.inf else value for key, value in asdict(check).items()}
+def _count(advance: Advance, note: str, layer: Layer) -> None:
+    advance(1, f"{note}, {layer.part}")
 
 
-def _page(compared: list[Comparison], versions: dict[str, str]) -> list[str]:
-    lines = [f"theirs: {', '.join(f'{name} {version}' for name, version in versions.items())}"]
-    lines += [f"ours: torch {torch.__version__}"]
-    for number, frame in enumerate(compared, 1):
-        lines += ["", f"frame {number}, {'with' if frame.history else 'without'} history"]
-        lines += [_line(check) for check in frame.checks]
-        worse = [check.what for check in frame.checks if not check.ok]
-        lines += [f"the first layer that differs: {worse[0]}"] if worse else []
-    checks = [check for frame in compared for check in frame.checks]
-    good = sum(check.ok for check in checks)
-    return [*lines, "", f"{good} of {len(checks)} layers agree"]
+def _one_frame(
+    model: BEVFormer,
+    frame: Frame,
+    bev: Tensor | None,
+    beside: tuple[Sequence[Layer], Files],
+    seen: Callable[[Layer], None],
+) -> tuple[Prediction, tuple[Check, ...]]:
+    """Run our model on one frame, judge each layer as soon as it has run, and say that it was `seen`."""
+    layers, theirs = beside
+    checks = {layer: absent(layer, "ours" if layer.theirs in theirs else "theirs") for layer in layers}
 
+    def judge(layer: Layer, ours: Tensor) -> None:
+        if layer.theirs in theirs:
+            checks[layer] = judged(layer, ours, read_array(theirs[layer.theirs]))
+        seen(layer)
 
-def _line(check: Check) -> str:
-    """Return one line: verdict, layer, largest difference, and that in units of their largest value."""
-    verdict = "pass" if check.ok else "FAIL"
-    allowed = f"(allowed {check.tolerance})"
-    return f"{verdict}  {check.what:<44} abs {check.worst_abs:8.2e}  rel {check.worst_rel:8.2e}  {allowed}"
-
-
-def _complain(words: str, code: int, *, as_json: bool) -> int:
-    if as_json:
-        sys.stdout.write(json.dumps({"schema_version": SCHEMA_VERSION, "ok": False, "error": words}, indent=1) + "\n")
-    else:
-        sys.stderr.write(f"compare-upstream: {words}\n")
-    return code
+    with watched(model, layers, judge):
+        prediction = model(frame, bev)
+    for layer, ours in predicted(layers, prediction):
+        judge(layer, ours)
+    return prediction, tuple(checks.values())

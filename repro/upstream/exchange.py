@@ -1,74 +1,157 @@
-"""What goes to the authors' model and what comes back: arrays as .npz, never unpickled, and one line of JSON."""
+"""The conversation with the authors' model in its own process: what it is asked, what it says, how it ends.
+
+Arrays travel as .npz and .npy, never unpickled, events as lines of JSON. What a failure means is worded in failures.py.
+"""
 
 from __future__ import annotations
 
 import json
+import queue
 import subprocess
-from dataclasses import dataclass
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from repro.models.upstream_names import DROPPED, upstream_name
-from repro.upstream.child import ANSWER, PLUGIN
+from repro.progress import progress
+from repro.upstream.child import ANSWER
+from repro.upstream.failures import NO_LOOK, UpstreamError, died, failed, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import nn
 
     from repro.tensors import Frame
+    from repro.upstream.checkout import Checkout
 
 CHILD = Path(__file__).with_name("child.py")
-PACKAGES = ("torch", "torchvision", "numpy", "mmcv", "mmdet", "mmseg", "mmdet3d")
-WHERE = "git clone https://github.com/fundamentalvision/BEVFormer"
+PACKAGES = ("numpy", "torch", "torchvision", "mmcv", "mmdet", "mmseg", "mmdet3d")
 SHOWN = 4
-LINES = 12
-BAD_INPUT, NO_LOOK = 2, 3
-
-
-class UpstreamError(RuntimeError):
-    """A comparison that cannot be made; the message says what was seen and what to type. `code` is the exit code."""
-
-    def __init__(self, words: str, code: int = BAD_INPUT) -> None:
-        super().__init__(words)
-        self.code = code
+FIRST_WORD_S = 60.0  # an interpreter takes well under a second to start, on a busy machine some
+END_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the authors' model returned: an array for each "MODULE/PART", frame by frame; and its packages' versions."""
+class Built:
+    """Their model as it stands there: packages and their versions, shapes of its weights, and what was stood in for."""
 
-    frames: tuple[dict[str, NDArray[np.float32]], ...]
     versions: dict[str, str]
+    weights: dict[str, tuple[int, ...]]
+    stand_ins: tuple[str, ...]
 
 
-def config_of(checkout: Path, recipe: str, named: str = "") -> Path:
-    """Return the authors' configuration file of a recipe, or the one named. Raises UpstreamError."""
-    if not (checkout / PLUGIN).is_dir():
-        raise UpstreamError(f"{checkout}: expected the authors' repository, saw no {PLUGIN} in it; get it: {WHERE}")
-    if named:
-        found = [path for path in (checkout / named, Path(named)) if path.is_file()]
-    else:
-        found = sorted(checkout.glob(f"projects/configs/*/{recipe}.py"))
-    if not found:
-        there = ", ".join(sorted(path.stem for path in checkout.glob("projects/configs/bevformer*/*.py"))) or "none"
-        raise UpstreamError(
-            f"{checkout}: no configuration {named or recipe} under projects/configs (there: {there}); "
-            "choose another recipe, or name the file: --config PATH"
-        )
-    return found[0].resolve()
+@dataclass(slots=True)
+class Upstream:
+    """The authors' model in a process of its own. Made by `upstream`, which also ends it."""
+
+    python: Path
+    scratch: Path
+    process: subprocess.Popen[str]
+    lines: queue.SimpleQueue[dict[str, Any] | None] = field(default_factory=queue.SimpleQueue)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def built(self, say: Callable[[str], None]) -> Built:
+        """Wait for their model to be built, and describe it; `say` hears of each step. Raises UpstreamError."""
+        self.versions["python"] = str(self._hear("python", timeout=FIRST_WORD_S)["version"])
+        say(f"theirs: Python {self.versions['python']} imports its packages")
+        self.versions.update(self._hear("packages")["versions"])
+        say(f"theirs: torch {self.versions['torch']} and mmcv {self.versions['mmcv']} build the model")
+        told = self._hear("model")
+        weights = {str(name): tuple(shape) for name, shape in told["weights"].items()}
+        return Built(dict(self.versions), weights, tuple(told["stand_ins"]))
+
+    def run(
+        self, model: nn.Module, frames: Sequence[Frame], modules: Mapping[str, str], *, history: bool
+    ) -> tuple[dict[str, Path], ...]:
+        """Run it on our weights and frames; return, frame by frame, "MODULE/PART" → .npy file.
+
+        Frames have batch size one; `modules` are theirs, each with the part of the model that it belongs to; with
+        `history` each frame gets the BEV of the one before.
+        Raises UpstreamError.
+        """
+        given = json.dumps({"modules": sorted(modules), "history": history})
+        (self.scratch / "given.json").write_text(given, encoding="utf-8")
+        write_arrays(self.scratch, model, frames)
+        with suppress(BrokenPipeError):  # a dead child says why below
+            _pipe(self.process.stdin).write("go\n")
+            _pipe(self.process.stdin).flush()
+        files: list[dict[str, Path]] = [{} for _ in frames]
+        with progress("theirs", int(self._hear("running")["watched"]) * len(frames)) as advance:
+            while (told := self._hear("seen", "done"))["is"] == "seen":
+                files[told["frame"]].update({name: Path(file) for name, file in told["files"].items()})
+                advance(1, f"frame {told['frame'] + 1}, {modules.get(told['module'], 'backbone')}")
+        return tuple(files)
+
+    def _hear(self, *expected: str, timeout: float | None = None) -> dict[str, Any]:
+        """Return the next event, which is one of those expected. Raises UpstreamError for any other end."""
+        try:
+            told = self.lines.get(timeout=timeout)
+        except queue.Empty:
+            raise silent(self.python, timeout or 0.0) from None
+        if told is None:
+            raise died(self.python, self.process.wait(END_S), self._last_words())
+        if told["is"] == "failed":
+            raise failed(told, python=self.python, versions=self.versions, said=self._last_words())
+        if told["is"] not in expected:
+            raise UpstreamError(f"{self.python}: expected {' or '.join(expected)}, heard {told['is']}", NO_LOOK)
+        return told
+
+    def _last_words(self) -> str:
+        return (self.scratch / "stderr.txt").read_text(encoding="utf-8", errors="replace")
 
 
-def write_request(
-    folder: Path, model: nn.Module, frames: Sequence[Frame], modules: Sequence[str], **words: object
-) -> Path:
-    """Write weights (under upstream's names), frames and the request into `folder`; return the request's path.
+@contextmanager
+def upstream(python: Path, scratch: Path, checkout: Checkout) -> Iterator[Upstream]:
+    """Start the authors' model; when the block ends, however it ends, no process is left. Raises UpstreamError."""
+    asked = scratch / "request.json"
+    place = {"checkout": str(checkout.folder), "config": str(checkout.config), "scratch": str(scratch)}
+    asked.write_text(json.dumps({**place, "packages": PACKAGES}), encoding="utf-8")
+    pipe, errors = subprocess.PIPE, (scratch / "stderr.txt").open("wb")
+    with errors:
+        try:
+            process = subprocess.Popen(  # noqa: S603 — the interpreter that the user names, no shell
+                [str(python), "-I", str(CHILD), str(asked)], stdin=pipe, stdout=pipe, stderr=errors, text=True,
+                errors="replace",
+            )  # fmt: skip
+        except OSError as error:
+            raise UpstreamError(
+                f"{python}: cannot be started ({error.strerror}); name a Python: --python PATH"
+            ) from error
+    there = Upstream(python, scratch, process)
+    listener = threading.Thread(target=_listen, args=(_pipe(process.stdout), there.lines), daemon=True)
+    listener.start()
+    try:
+        yield there
+    finally:
+        process.kill()  # it has nothing to put away: its files are ours
+        process.wait()
+        listener.join(END_S)
+        with suppress(BrokenPipeError):
+            _pipe(process.stdin).close()
 
-    Frames have batch size one. `words` go into the request as they are: checkout, config, history.
-    """
+
+def _listen(output: IO[str], lines: queue.SimpleQueue[dict[str, Any] | None]) -> None:
+    """Pass on the child's events; what else it prints is the authors' code talking."""
+    with output:
+        for line in output:
+            if line.startswith(ANSWER):
+                lines.put(json.loads(line.removeprefix(ANSWER)))
+    lines.put(None)
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None, "Popen was given pipes"
+    return stream
+
+
+def write_arrays(folder: Path, model: nn.Module, frames: Sequence[Frame]) -> None:
+    """Write what the child finds in `folder`: weights under upstream's names, and frames of batch size one."""
     state = {upstream_name(name): tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
     np.savez(folder / "weights.npz", **state)
     np.savez(
@@ -77,52 +160,31 @@ def write_request(
         img_from_lidar=np.stack([frame.img_from_lidar[0].cpu().numpy() for frame in frames]),
         can_bus=np.stack([frame.can_bus[0].cpu().numpy() for frame in frames]),
     )
-    files = {name: str(folder / f"{name}.npz") for name in ("weights", "frames", "outputs")}
-    request = folder / "request.json"
-    content = {**words, **files, "modules": sorted(set(modules)), "packages": PACKAGES}
-    request.write_text(json.dumps(content), encoding="utf-8")
-    return request
 
 
-def ask(python: Path, request: Path) -> Answer:
-    """Run the authors' model on a request and read what it returned. Raises UpstreamError, with the child's words."""
-    if not python.is_file():
-        raise UpstreamError(
-            f"{python}: no interpreter there; make the authors' environment: ./bevready env --stack upstream, "
-            "or name another: --python PATH"
-        )
-    command = [str(python), "-I", str(CHILD), str(request)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
-    lines = [line for line in done.stdout.splitlines() if line.startswith(ANSWER)]
-    if done.returncode or not lines:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-LINES:])
-        raise UpstreamError(
-            f"the authors' model did not run in {python} (exit {done.returncode}). Is it their environment? "
-            f"./bevready env --stack upstream --verify. Its last words:\n{said}",
-            NO_LOOK,
-        )
-    told: dict[str, Any] = json.loads(lines[-1].removeprefix(ANSWER))
-    _check_same_weights(told)
-    outputs = Path(json.loads(request.read_text(encoding="utf-8"))["outputs"])
-    return Answer(_by_frame(outputs), {str(name): str(value) for name, value in told["versions"].items()})
-
-
-def _check_same_weights(told: dict[str, Any]) -> None:
-    """Raise UpstreamError unless every weight of both models is the same."""
-    missing = [name for name in told["missing"] if name not in DROPPED]
-    for words, names in (("has weights that ours lacks", missing), ("lacks weights of ours", told["unexpected"])):
+def check_same_weights(theirs: Mapping[str, tuple[int, ...]], model: nn.Module) -> None:
+    """Raise UpstreamError unless both models have the same weights, in the same shapes."""
+    ours = {upstream_name(name): tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    both = [name for name in theirs if name in ours]
+    odd = [f"{n} ({list(theirs[n])} there, {list(ours[n])} here)" for n in both if theirs[n] != ours[n]]
+    for words, names in (
+        ("has weights that ours lacks", [name for name in theirs if name not in ours and name not in DROPPED]),
+        ("lacks weights of ours", [name for name in ours if name not in theirs]),
+        ("has weights of another shape", odd),
+    ):
         if names:
             some = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-            raise UpstreamError(f"their model {words}: {some}; is this configuration that of the recipe?")
+            raise UpstreamError(
+                f"their model {words}: {some}; expected the recipe's model: name the recipe of this configuration "
+                "(--recipe NAME), or the configuration of this recipe (--config PATH)"
+            )
 
 
-def _by_frame(path: Path) -> tuple[dict[str, NDArray[np.float32]], ...]:
-    frames: dict[int, dict[str, NDArray[np.float32]]] = {}
+def read_array(file: Path) -> NDArray[np.float32]:
+    """Return an array that the child wrote, and remove its file. Raises UpstreamError."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            for name in stored.files:
-                number, _, layer = name.partition("/")
-                frames.setdefault(int(number), {})[layer] = stored[name]
+        array: NDArray[np.float32] = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UpstreamError(f"{path}: what the authors' model wrote cannot be read ({error})", NO_LOOK) from error
-    return tuple(frames[number] for number in sorted(frames))
+        raise UpstreamError(f"{file}: what the authors' model wrote cannot be read ({error})", NO_LOOK) from error
+    file.unlink()
+    return array

@@ -16,7 +16,7 @@ from repro.models.upstream_names import upstream_name
 from repro.parity.check import Check, Tolerance, compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ FEATURES = Tolerance(of_max=1e-5)
 BEV = Tolerance(of_max=2e-5)
 WORST, P99, GROWTH = 5e-5, 2e-6, 3  # of the first decoder layer; refinement feeds each layer's error back threefold
 HEAD = "pts_bbox_head"
+PREDICTION = "prediction"  # stands where a module of ours would: what the whole model returns
 ENCODER_STEPS = ("after temporal self-attention", "after spatial cross-attention", "output")
 DECODER_STEPS = ("after self-attention", "after cross-attention", "output")
 
@@ -46,6 +47,11 @@ class Layer:
     ours: str
     tolerance: Tolerance
     decoder: int | None = None
+
+    @property
+    def part(self) -> str:
+        """The part of the model that it belongs to: "backbone", "encoder 0", "decoder 5", …."""
+        return self.what.partition(",")[0]
 
 
 def layers_of(recipe: Recipe) -> list[Layer]:
@@ -64,8 +70,8 @@ def layers_of(recipe: Recipe) -> list[Layer]:
     decoder = [layer for n in range(model.decoder.layers) for layer in _decoder_layers(n)]
     last = model.decoder.layers - 1
     head = [
-        Layer("all class logits", f"{HEAD}/all_cls_scores", "prediction/cls_logits", _refined(last), last),
-        Layer("all boxes", f"{HEAD}/all_bbox_preds", "prediction/box_codes", _refined(last), last),
+        Layer("all class logits", f"{HEAD}/all_cls_scores", f"{PREDICTION}/cls_logits", _refined(last), last),
+        Layer("all boxes", f"{HEAD}/all_bbox_preds", f"{PREDICTION}/box_codes", _refined(last), last),
     ]
     return [*images, motion, *encoder, *decoder, *head]
 
@@ -90,45 +96,47 @@ def _refined(n: int) -> Tolerance:
 
 
 @contextmanager
-def watched(model: BEVFormer, layers: list[Layer]) -> Iterator[dict[str, Tensor]]:
-    """Yield a dict that each forward pass fills with what the modules of `layers` return: "MODULE/PART" → tensor."""
-    seen: dict[str, Tensor] = {}
+def watched(model: BEVFormer, layers: Sequence[Layer], judge: Callable[[Layer, Tensor], None]) -> Iterator[None]:
+    """Hand what the modules of `layers` return to `judge`, as they return it: later layers may write into it."""
     modules = dict(model.named_modules())
+    of_module: dict[str, dict[str, Layer]] = {}
+    for layer in layers:
+        name, _, part = layer.ours.partition("/")
+        of_module.setdefault(name, {})[part] = layer
 
-    def keep(name: str) -> Any:
+    def keep(parts: Mapping[str, Layer]) -> Any:
         def hook(_module: object, _inputs: object, output: Any) -> None:
-            if isinstance(output, Tensor):
-                seen[f"{name}/"] = output
-            else:
-                seen.update({f"{name}/{number}": value for number, value in enumerate(output)})
+            values = {"": output} if isinstance(output, Tensor) else {str(n): value for n, value in enumerate(output)}
+            for part, layer in parts.items():
+                judge(layer, values[part])
 
         return hook
 
     with ExitStack() as hooks:
-        for name in {layer.ours.split("/")[0] for layer in layers} - {"prediction"}:
-            hooks.callback(modules[name].register_forward_hook(keep(name)).remove)
-        yield seen
+        for name in of_module.keys() - {PREDICTION}:
+            hooks.callback(modules[name].register_forward_hook(keep(of_module[name])).remove)
+        yield
 
 
-def predicted(prediction: Prediction) -> dict[str, Tensor]:
-    """Return what the head says, under the names of `layers_of`."""
-    return {"prediction/cls_logits": prediction.cls_logits, "prediction/box_codes": prediction.box_codes}
+def predicted(layers: Sequence[Layer], prediction: Prediction) -> Iterator[tuple[Layer, Tensor]]:
+    """Yield the layers that are the model's answer, with what it says."""
+    for layer in layers:
+        module, _, part = layer.ours.partition("/")
+        if module == PREDICTION:
+            yield layer, getattr(prediction, part)
 
 
-def judged(
-    layers: list[Layer], ours: Mapping[str, Tensor], theirs: Mapping[str, NDArray[np.float32]]
-) -> tuple[Check, ...]:
-    """Compare each layer; what one of the two sides lacks fails with that in its words."""
-    return tuple(_check(layer, ours, theirs) for layer in layers)
-
-
-def _check(layer: Layer, ours: Mapping[str, Tensor], theirs: Mapping[str, NDArray[np.float32]]) -> Check:
-    a, b = ours.get(layer.ours), theirs.get(layer.theirs)
-    if a is None or b is None:
-        who = f"theirs has no {layer.theirs}" if b is None else f"ours has no {layer.ours}"
-        return Check(what=f"{layer.what}: {who}", worst_abs=0.0, worst_rel=0.0, tolerance="there", ok=False)
+def judged(layer: Layer, ours: Tensor, theirs: NDArray[np.float32]) -> Check:
+    """Compare one layer; axes of length one do not count."""
     tolerance = layer.tolerance
-    if layer.decoder is not None and b.size:
-        p99 = P99 * GROWTH**layer.decoder * float(abs(b).max())
+    if layer.decoder is not None and theirs.size:
+        p99 = P99 * GROWTH**layer.decoder * float(abs(theirs).max())
         tolerance = Tolerance(of_max=tolerance.of_max, p99=float(f"{p99:.1e}"))
-    return compare(layer.what, a.detach().squeeze(), b.squeeze(), tolerance)
+    return compare(layer.what, ours.detach().squeeze(), theirs.squeeze(), tolerance)
+
+
+def absent(layer: Layer, whose: str) -> Check:
+    """Return the check of a layer that one of the two models never came by."""
+    name = layer.theirs if whose == "theirs" else layer.ours
+    what = f"{layer.what}: {whose} has no {name}"
+    return Check(what=what, worst_abs=0.0, worst_rel=0.0, tolerance="there", ok=False)

@@ -35,6 +35,8 @@ class Config:
         exec(open(path).read(), names)
         return Told(names, model=Told(names["model"]))
 """,
+    "mmdet/__init__.py": "",
+    "mmseg/__init__.py": "",
     "mmdet3d/__init__.py": "",
     "mmdet3d/models.py": """
 from projects.mmdet3d_plugin import build
