@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = {"dockerd": "docker.io", "mmdebstrap": "mmdebstrap"}
+PROGRAMS = {"dockerd": "docker.io", "ip": "iproute2", "mmdebstrap": "mmdebstrap"}
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "ca-certificates,g++,python3,python3-venv"
 BASE = "bevready-test-base:bookworm"
 START_TIMEOUT_S = 90
+BRIDGE_ADDRESS = "203.0.113.1/29"  # of a range for documentation: no network that this machine reaches has it
 
 
 def unavailable(why: str) -> None:
@@ -46,9 +47,12 @@ class Daemon:
     def __init__(self, folder: Path) -> None:
         self.address = f"unix://{folder / 'docker.sock'}"
         self._log = (folder / "dockerd.log").open("wb")
-        # the daemon of the distribution does not start by itself in a container, and needs no address here
+        # With `--bridge none` dockerd deletes docker0, whosever it is; without the word it takes it over.
+        self._bridge = f"bevr-{os.getpid()}"
+        _ip("link", "add", "name", self._bridge, "type", "bridge")
+        _ip("address", "add", BRIDGE_ADDRESS, "dev", self._bridge)
         places = ("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"))
-        network = ("--bridge", "none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
+        network = ("--bridge", self._bridge, "--iptables=false", "--ip-forward=false", "--ip-masq=false")
         pid = ("--pidfile", str(folder / "dockerd.pid"))
         words = ["dockerd", *places, *pid, "--host", self.address, *network]
         self._process = subprocess.Popen(words, stdout=self._log, stderr=subprocess.STDOUT)
@@ -69,6 +73,13 @@ class Daemon:
             self._process.kill()
             self._process.wait()
         self._log.close()
+        _ip("link", "delete", self._bridge)
+
+
+def _ip(*words: str) -> None:
+    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        unavailable(f"ip {' '.join(words)}: {done.stderr.strip()}")
 
 
 def make_base(folder: Path) -> Path:
