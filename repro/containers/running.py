@@ -1,7 +1,7 @@
 """Running words in a stack's container, which lives no longer than this process and writes only where it is told.
 
 The container belongs to this process in three ways: it stops when our end of its standard input closes (`lease.py`),
-the engine removes it when it has stopped, and the next start sweeps away what was made and never started.
+the engine removes it when it has stopped (podman: we do), and the next start sweeps away what was left by a kill.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def settings(
         "runtime": [DeviceRequest(count=-1, capabilities=[["gpu"]])],
     }
     host: dict[str, Any] = {
-        "auto_remove": True,
+        "auto_remove": removes_itself(engine),
         "mounts": [Bind(str(m.path), str(m.path), type="bind", read_only=not m.writable) for m in errand.mounts],
         "shm_size": errand.shm,
         "cap_drop": ["ALL"],
@@ -92,6 +92,11 @@ def settings(
     }
 
 
+def removes_itself(engine: Engine) -> bool:
+    """Return whether a container may go away by itself: podman forgets its exit code with it, and says 0."""
+    return engine.name != "podman"
+
+
 def user_of(engine: Engine, user: tuple[int, int]) -> str:
     """Return who runs inside, so that files belong to the caller: without root, docker's user 0 is the caller."""
     return "0:0" if engine.rootless and engine.name == "docker" else f"{user[0]}:{user[1]}"
@@ -105,22 +110,25 @@ def run(engine: Engine, errand: Errand) -> int:
     host = told.pop("host_config")
     try:
         container = api.create_container(**told, host_config=_host_config(api, host))["Id"]
-        return _lived(api, container)
+        return _lived(api, container, removed=removes_itself(engine))
     except docker.errors.NotFound as why:
         raise EngineError(_gone(str(why.explanation), errand.stack)) from why
     except docker.errors.APIError as why:
         raise EngineError(f"{engine.name}: {why.explanation}; ./bevready doctor --for docker says more") from why
 
 
-def _lived(api: Any, container: str) -> int:
-    """Start a container, show its words until it has ended and the engine has removed it; return its exit code."""
+def _lived(api: Any, container: str, *, removed: bool) -> int:
+    """Start a container, show its words until it has ended and is gone; return its exit code.
+
+    `removed`: the engine removes it. Its end must then be waited for before it starts, since it may be quick.
+    """
     with ThreadPoolExecutor(1) as waiting:
-        end = waiting.submit(api.wait, container, condition="removed")  # asked before it starts: it may be quick
+        end = waiting.submit(api.wait, container, condition="removed") if removed else None
         try:
             with _attached(api, container) as answers, _passing_signals(api, container):
                 api.start(container)
                 _show(answers)
-                return int(end.result()["StatusCode"])
+                return int((end.result() if end else api.wait(container))["StatusCode"])
         finally:
             _remove(api, container)
 

@@ -112,7 +112,8 @@ def start(engine: Engine, work: str) -> subprocess.Popen[str]:
 
 
 def tags(engine: Engine) -> set[str]:
-    return {tag for image in engine.client.images.list() for tag in image.tags}
+    """Return the names of images; podman says where a short name would come from."""
+    return {tag.removeprefix("docker.io/library/") for image in engine.client.images.list() for tag in image.tags}
 
 
 def running(engine: Engine) -> list[Any]:
