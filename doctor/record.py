@@ -32,13 +32,14 @@ class RecordingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the recorded look was about: the interpreter, the checkout, the data set, and what was named by hand."""
+    """What the recorded look was about: interpreter, environment's folder, data set, what was named by hand, home."""
 
     python: str
     folder: str
     dataroot: str = ""
     extensions: tuple[str, ...] = ()
     checkout: str = ""
+    home: str = ""
 
 
 class Recorder:
@@ -262,7 +263,8 @@ class Replay:
         python, folder = str(row.get("python") or self.own_python()), str(row.get("folder") or "/")
         named = row.get("extensions")
         extensions = tuple(map(str, named)) if isinstance(named, list) else ()
-        return Subject(python, folder, str(row.get("dataroot") or ""), extensions, str(row.get("checkout") or ""))
+        dataroot, checkout, home = (str(row.get(key) or "") for key in ("dataroot", "checkout", "home"))
+        return Subject(python, folder, dataroot, extensions, checkout, home)
 
     def _of(self, kind: str) -> dict[str, Any]:
         rows = self._document.get(kind)
