@@ -20,12 +20,13 @@ from doctor.consult import (
     question_here,
     replay_of_this_machine,
     rules_named,
+    subject_of,
 )
 from doctor.diff import compare
 from doctor.fix import plan
 from doctor.mend import mend
 from doctor.options import parser
-from doctor.record import Recorder, Subject
+from doctor.record import Recorder
 from doctor.redact import own_names, redact
 from doctor.replay import RecordingError, load
 from doctor.screen import show, show_lines
@@ -165,8 +166,7 @@ def _seen(options: argparse.Namespace, goal: Goal, rules: Sequence[Rule]) -> Con
         return consult(live, question=question, goal=goal, rules=rules)
     recorder = Recorder(live)
     told = consult(recorder, question=replace(question, deep=False), goal=goal, rules=rules)
-    subject = Subject(question.python, question.folder, question.dataroot, question.extensions, question.checkout)
-    path = recorder.save(Path(options.record), subject, redacted=not options.no_redact)
+    path = recorder.save(Path(options.record), subject_of(question), redacted=not options.no_redact)
     words = "recorded in {path}; names, tokens, UUIDs and addresses are redacted; look before you send it"
     if options.no_redact:
         words = "recorded in {path}, not redacted: names, tokens and addresses may stand in it; keep it to yourself"

@@ -113,7 +113,13 @@ def question_here(
         dataroot = usual
     named = tuple(extensions)
     return Question(
-        python=target, folder=str(own.parent), dataroot=dataroot, deep=deep, extensions=named, checkout=root
+        python=target,
+        folder=str(own.parent),
+        dataroot=dataroot,
+        deep=deep,
+        extensions=named,
+        checkout=root,
+        home=str(HOME),
     )
 
 
@@ -139,8 +145,19 @@ def replay_of_this_machine(*, python: str = "", dataroot: str = "") -> Replay:
     question = question_here(live, python=python, dataroot=dataroot)
     recorder = Recorder(live)
     examine(recorder, question)
-    subject = Subject(question.python, question.folder, question.dataroot, question.extensions, question.checkout)
-    return Replay(recorder.document(subject))
+    return Replay(recorder.document(subject_of(question)))
+
+
+def subject_of(question: Question) -> Subject:
+    """Return what a recording keeps of a question, so that it can be asked again."""
+    return Subject(
+        python=question.python,
+        folder=question.folder,
+        dataroot=question.dataroot,
+        extensions=question.extensions,
+        checkout=question.checkout,
+        home=question.home,
+    )
 
 
 def consult_recorded(
@@ -154,6 +171,7 @@ def consult_recorded(
         dataroot=subject.dataroot,
         extensions=subject.extensions,
         checkout=subject.checkout,
+        home=subject.home,
         network=network,
     )
     return consult(replay, question=question, goal=goal, rules=rules)

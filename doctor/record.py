@@ -23,13 +23,14 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the recorded look was about: the interpreter, the checkout, the data set, and what was named by hand."""
+    """What the recorded look was about: interpreter, environment's folder, data set, what was named by hand, home."""
 
     python: str
     folder: str
     dataroot: str = ""
     extensions: tuple[str, ...] = ()
     checkout: str = ""
+    home: str = ""
 
 
 class Recorder:

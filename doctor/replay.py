@@ -115,7 +115,8 @@ class Replay:
         python, folder = str(row.get("python") or self.own_python()), str(row.get("folder") or "/")
         named = row.get("extensions")
         extensions = tuple(map(str, named)) if isinstance(named, list) else ()
-        return Subject(python, folder, str(row.get("dataroot") or ""), extensions, str(row.get("checkout") or ""))
+        dataroot, checkout, home = (str(row.get(key) or "") for key in ("dataroot", "checkout", "home"))
+        return Subject(python, folder, dataroot, extensions, checkout, home)
 
     def _of(self, kind: str) -> dict[str, Any]:
         rows = self._document.get(kind)

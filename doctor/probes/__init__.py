@@ -43,6 +43,7 @@ TIME_TO_END_S = 0.6  # of the patience, for ending programs that do not answer
 class Question:
     """What to look at: the interpreter under examination, the checkout, a data set folder, and how far to go.
 
+    `folder` is where bevready's environment is made, `home` where bevready itself lies (no text: unknown).
     `extensions` are shared objects named by hand, `checkout` another project's folder. `build` asks for what only
     matters before a build, `containers` what only matters to containers, `network` whether the package indexes answer.
     """
@@ -53,6 +54,7 @@ class Question:
     deep: bool = False
     extensions: tuple[str, ...] = ()
     checkout: str = ""
+    home: str = ""
     build: bool = False
     network: bool = False
     containers: bool = False
@@ -91,7 +93,7 @@ def examine(host: Host, question: Question) -> Machine:
             ("docker", "podman", "gpu_containers", "inside"),
             lambda: (probe_docker(host), probe_podman(host), probe_gpu_containers(host), probe_inside(host)),
         ),
-        (("images",), lambda: (probe_images(host, asked=question.containers),)),
+        (("images",), lambda: (probe_images(host, asked=question.containers, home=question.home),)),
         (("network",), lambda: (probe_network(host, asked=question.network),)),
         (("pythons",), lambda: (probe_pythons(host),)),
         (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doctor.facts import Images, Unknown
@@ -15,20 +14,23 @@ from doctor.versions import parse_version
 if TYPE_CHECKING:
     from doctor.shell import Host
 
-LOCK = str(Path(__file__).resolve().parents[2] / "docker" / "images.lock")
+LOCK = "docker/images.lock"
 LABEL = "bevready.stack"
 USUAL_ROOT = "/var/lib/docker"
 
 
-def probe_images(host: Host, *, asked: bool) -> Images | Unknown:
-    """Return the images, the unpinned bases and the room for images; Unknown where nobody asked for containers."""
+def probe_images(host: Host, *, asked: bool, home: str = "") -> Images | Unknown:
+    """Return the images, the unpinned bases and the room for images; Unknown where nobody asked for containers.
+
+    The bases are those of bevready's own list, below `home`.
+    """
     if not asked:
         return Unknown("the engine was not asked for images (--for docker)")
     place = data_root(host.read(DAEMON_JSON) or "") or USUAL_ROOT
     space = host.space(place)
     return Images(
         built=_built(host),
-        unpinned=parse_lock(host.read(LOCK) or ""),
+        unpinned=parse_lock(host.read(f"{home}/{LOCK}") or "") if home else (),
         place=place if space else "",
         free=space[1] if space else None,
     )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-CREDENTIALS = re.compile(r"://[^/@\s]+@")
+CREDENTIALS = re.compile(r"://[^/@\s]+@|^[^/@\s]+:[^/@\s]+@(?!sha\d+:)")
 KEPT_LINES = 25
 LOGS = ROOT / "build"
 
@@ -58,11 +58,15 @@ class Order:
         """Return which Dockerfile makes this stack."""
         return f"docker/{'upstream' if self.stack == 'upstream' else 'native'}.Dockerfile"
 
-    def arguments(self, sources: str, min_driver: str) -> dict[str, str]:
-        """Return the build arguments. Raises BuildError for an address that carries a password."""
+    def refuse_passwords(self) -> None:
+        """Raise BuildError, which does not repeat it, for an address that carries a password."""
         for name, value in (("--index", self.index), ("--extra-index", self.extra_index), ("--base", self.base)):
             if CREDENTIALS.search(value):
                 raise BuildError(f"{name}: the address carries a password, which the image's history would keep")
+
+    def arguments(self, sources: str, min_driver: str) -> dict[str, str]:
+        """Return the build arguments. Raises BuildError for an address that carries a password."""
+        self.refuse_passwords()
         name, _, digest = self.base.partition("@")
         told = {
             "BASE": self.base,
@@ -80,10 +84,13 @@ class Order:
 
 
 def build(engine: Engine, order: Order, *, root: Path = ROOT) -> str:
-    """Build the image of a stack and give it its name; return its identity. Raises BuildError and ContextError.
+    """Build the image of a stack and give it its name; return its identity.
+
+    Raises BuildError, ContextError, and StackNameError where the stack's name can be none of an image.
 
     Ctrl-C and a lost connection end the build in the engine; the image that had the name keeps it.
     """
+    label = tag_of(order.stack)
     sources, told = sources_digest(root), _stack(order.stack, root)
     arguments = order.arguments(sources, str(told["min_driver"]))
     with pack(order.certificates, root) as context:
@@ -99,7 +106,7 @@ def build(engine: Engine, order: Order, *, root: Path = ROOT) -> str:
             decode=True,
             timeout=None,
         )
-        identity = follow(answers, label=tag_of(order.stack), log=LOGS / f"docker-{order.stack}.log")
+        identity = follow(answers, label=label, log=LOGS / f"docker-{order.stack}.log")
     return _name(engine, identity, order.stack, sources)
 
 

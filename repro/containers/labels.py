@@ -46,8 +46,14 @@ def read_labels(labels: Mapping[str, str] | None) -> ImageFacts:
     )
 
 
+class StackNameError(ValueError):
+    """Words that name no stack."""
+
+
 def tag_of(stack: str) -> str:
-    """Return the name of a stack's image."""
+    """Return the name of a stack's image. Raises StackNameError for what an image cannot be called."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", stack, re.ASCII):
+        raise StackNameError(f"--stack {stack!r}: that names no stack; expected a folder of env/, such as cu130")
     return f"{REPOSITORY}:{stack}"
 
 

@@ -22,7 +22,7 @@ from doctor.rules import images as image_rules
 from repro.containers.building import BuildError, Order, build
 from repro.containers.context import ContextError, sources_digest
 from repro.containers.engine import EngineError, connect
-from repro.containers.labels import misfits, read_labels, tag_of
+from repro.containers.labels import StackNameError, misfits, read_labels, tag_of
 from repro.containers.pins import LOCK, PinError, base_of, pin
 from repro.containers.places import mounts_for, torch_home
 from repro.containers.running import PYTHON, Errand, run
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from repro.containers.engine import Engine
 
 DONE, BAD_INPUT, NO_LOOK, INTERRUPTED = 0, 2, 3, 130
-MISTAKES = (EngineError, BuildError, ContextError, PinError)
+MISTAKES = (EngineError, BuildError, ContextError, PinError, StackNameError)
 UPSTREAM = "upstream"
 CDI_SINCE = 25  # docker's own support of CDI
 
@@ -114,9 +114,7 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
 
 
 def _build(words: argparse.Namespace) -> int:
-    base = words.base or base_of(words.stack)
-    if "@sha256:" not in base:
-        sys.stderr.write(f"warning: the base {base} is not pinned by its digest; pin it: ./bevready docker-pin\n")
+    name, base = tag_of(words.stack), words.base or base_of(words.stack)
     order = Order(
         stack=words.stack,
         base=base,
@@ -127,10 +125,13 @@ def _build(words: argparse.Namespace) -> int:
         network=words.network,
         no_cache=words.no_cache,
     )
+    order.refuse_passwords()  # before anything repeats them
+    if "@sha256:" not in base:
+        sys.stderr.write(f"warning: the base {base} is not pinned by its digest; pin it: ./bevready docker-pin\n")
     engine = connect()
     sys.stderr.write(f"{engine}\n")
     identity = build(engine, order)
-    sys.stdout.write(f"{tag_of(words.stack)} {identity}\n")
+    sys.stdout.write(f"{name} {identity}\n")
     return DONE
 
 
@@ -214,7 +215,7 @@ def _go(
     folder: Path,
     seen: Consultation | None = None,
 ) -> int:
-    seen = seen or _seen()
+    name, seen = tag_of(words.stack), seen or _seen()
     engine = connect()
     _check_local(engine)
     problems = [*seen.lines[: seen.num_problems], *_image_problems(engine, words.stack, seen)]
@@ -230,7 +231,7 @@ def _go(
         network=words.network,
         shm=words.shm,
     )
-    sys.stderr.write(f"container  {tag_of(words.stack)}, GPUs: {errand.gpus}, {shlex.join(inside)}\n")
+    sys.stderr.write(f"container  {name}, GPUs: {errand.gpus}, {shlex.join(inside)}\n")
     return run(engine, errand)
 
 

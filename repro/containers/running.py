@@ -1,12 +1,13 @@
 """Running words in a stack's container, which lives no longer than this process and writes only where it is told.
 
 The container belongs to this process in three ways: it stops when our end of its standard input closes (`lease.py`),
-the engine removes it when it has stopped, and the next start sweeps away what was made and never started.
+the engine removes it when it has stopped (podman: we do), and the next start sweeps away what was left by a kill.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from docker.types import DeviceRequest
 from docker.types import Mount as Bind
 from docker.utils.socket import frames_iter
 
+from repro.containers import libpod
 from repro.containers.engine import Engine, EngineError
 from repro.containers.labels import OWNER, ROLE, tag_of
 
@@ -33,6 +35,19 @@ SHM = "8g"
 KEPT_VARIABLES = ("BEVREADY_LANG", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 PATIENCE = 3  # how many times Ctrl-C is passed on; the next one ends the container at once
 STDOUT, STDERR = 1, 2
+NEW_SPEC = "make a CDI file: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+INSTALL_TOOLKIT = (
+    "sudo apt install nvidia-container-toolkit && sudo nvidia-ctk runtime configure --runtime=docker"
+    " && sudo systemctl restart docker"
+)
+CAUSES = (  # what engines say when they cannot hand out GPUs, and what to type
+    (r'could not select device driver "cdi"', "this docker knows no CDI (25 and newer do): --gpu runtime"),
+    (
+        r"could not select device driver|unknown or invalid runtime name: nvidia",
+        f"NVIDIA's runtime is not installed: {INSTALL_TOOLKIT}; or run without GPU: --gpu none",
+    ),
+    (r"(?i)\bCDI\b", f"the driver was updated since, or no CDI file names the GPUs; {NEW_SPEC}"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +82,7 @@ def settings(
         "runtime": [DeviceRequest(count=-1, capabilities=[["gpu"]])],
     }
     host: dict[str, Any] = {
-        "auto_remove": True,
+        "auto_remove": removes_itself(engine),
         "mounts": [Bind(str(m.path), str(m.path), type="bind", read_only=not m.writable) for m in errand.mounts],
         "shm_size": errand.shm,
         "cap_drop": ["ALL"],
@@ -77,8 +92,6 @@ def settings(
         "device_requests": devices[errand.gpus] or None,
         "network_mode": errand.network or None,
     }
-    if engine.rootless and engine.name == "podman":
-        host["userns_mode"] = "keep-id"
     return {
         "image": tag_of(errand.stack),
         "entrypoint": list(LEASE),
@@ -92,6 +105,11 @@ def settings(
     }
 
 
+def removes_itself(engine: Engine) -> bool:
+    """Return whether a container may go away by itself: podman forgets its exit code with it, and says 0."""
+    return engine.name != "podman"
+
+
 def user_of(engine: Engine, user: tuple[int, int]) -> str:
     """Return who runs inside, so that files belong to the caller: without root, docker's user 0 is the caller."""
     return "0:0" if engine.rootless and engine.name == "docker" else f"{user[0]}:{user[1]}"
@@ -101,26 +119,44 @@ def run(engine: Engine, errand: Errand) -> int:
     """Run the errand to its end, its words on our stdout and stderr; return its exit code. Raises EngineError."""
     sweep(engine)
     told = settings(errand, engine, owner=f"{_here()}/{os.getpid()}", user=(os.getuid(), os.getgid()), env=os.environ)
-    api = engine.client.api
-    host = told.pop("host_config")
     try:
-        container = api.create_container(**told, host_config=_host_config(api, host))["Id"]
-        return _lived(api, container)
+        container = _created(engine, errand, told)
+        return _lived(engine.client.api, container, removed=removes_itself(engine))
     except docker.errors.NotFound as why:
         raise EngineError(_gone(str(why.explanation), errand.stack)) from why
     except docker.errors.APIError as why:
-        raise EngineError(f"{engine.name}: {why.explanation}; ./bevready doctor --for docker says more") from why
+        words = str(why.explanation)
+        raise EngineError(f"{engine.name}: {words}{advice(words)}; ./bevready doctor --for docker says more") from why
 
 
-def _lived(api: Any, container: str) -> int:
-    """Start a container, show its words until it has ended and the engine has removed it; return its exit code."""
+def _created(engine: Engine, errand: Errand, told: dict[str, Any]) -> str:
+    """Make the container, not started; return its identity. Raises EngineError for GPUs that podman has no way for."""
+    if engine.name == "podman":
+        if errand.gpus not in libpod.DEVICES:
+            raise EngineError(f"podman hands GPUs out through CDI only; {NEW_SPEC}, then: --gpu cdi")
+        return libpod.create(engine, libpod.specification(told, gpus=errand.gpus, rootless=engine.rootless))
+    api = engine.client.api
+    host = told.pop("host_config")
+    return str(api.create_container(**told, host_config=_host_config(api, host))["Id"])
+
+
+def advice(words: str) -> str:
+    """Return "; " and what to type where the engine's words have a known cause, an empty text elsewhere."""
+    return next((f"; {fix}" for pattern, fix in CAUSES if re.search(pattern, words)), "")
+
+
+def _lived(api: Any, container: str, *, removed: bool) -> int:
+    """Start a container, show its words until it has ended and is gone; return its exit code.
+
+    `removed`: the engine removes it. Its end must then be waited for before it starts, since it may be quick.
+    """
     with ThreadPoolExecutor(1) as waiting:
-        end = waiting.submit(api.wait, container, condition="removed")  # asked before it starts: it may be quick
+        end = waiting.submit(api.wait, container, condition="removed") if removed else None
         try:
             with _attached(api, container) as answers, _passing_signals(api, container):
                 api.start(container)
                 _show(answers)
-                return int(end.result()["StatusCode"])
+                return int((end.result() if end else api.wait(container))["StatusCode"])
         finally:
             _remove(api, container)
 

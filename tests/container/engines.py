@@ -1,20 +1,44 @@
-"""A real engine for tests: Debian's dockerd on a socket and a data folder of its own, and a base made by mmdebstrap."""
+"""Real engines for tests: Debian's dockerd and podman, each on a socket and folders of its own; bases by mmdebstrap."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-PROGRAMS = {"dockerd": "docker.io", "mmdebstrap": "mmdebstrap"}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DOCKER = {"dockerd": "docker.io", "ip": "iproute2", "mmdebstrap": "mmdebstrap"}  # program: its package
+PODMAN = {"podman": "podman", "unshare": "util-linux", "mmdebstrap": "mmdebstrap"}
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "ca-certificates,g++,python3,python3-venv"
 BASE = "bevready-test-base:bookworm"
+SMALL_PACKAGES = "python3"
 START_TIMEOUT_S = 90
+PODMAN_SETTINGS = """
+[containers]
+default_ulimits = ["nofile={nofile}:{nofile}", "nproc=32768:32768"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+PODMAN_SERVICE = """
+mount -t tmpfs none "$0/etc"
+mkdir "$0/etc/upper" "$0/etc/work"
+mount -t overlay none -o "lowerdir=/etc,upperdir=$0/etc/upper,workdir=$0/etc/work" /etc
+mkdir -p /etc/cdi
+mount --bind "$0/cdi" /etc/cdi
+exec podman --root "$0/root" --runroot "$0/run" --tmpdir "$0/tmp" --network-config-dir "$0/net" \\
+    system service --time=0 "unix://$0/podman.sock"
+"""
+BRIDGE_ADDRESS = "203.0.113.1/29"  # of a range for documentation: no network that this machine reaches has it
 
 
 def unavailable(why: str) -> None:
@@ -24,11 +48,11 @@ def unavailable(why: str) -> None:
     pytest.skip(f"no container engine can be started here: {why}")
 
 
-def install_programs() -> None:
+def install_programs(programs: Mapping[str, str] = DOCKER) -> None:
     """Install what is missing, in CI only: nobody's own machine gets packages from a test."""
     if os.getuid() != 0:
         unavailable("it needs root")
-    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    missing = [package for program, package in programs.items() if shutil.which(program) is None]
     if not missing:
         return
     if not os.environ.get("CI") or shutil.which("apt-get") is None:
@@ -47,17 +71,16 @@ class Daemon:
         self.address = f"unix://{folder / 'docker.sock'}"
         self._data = folder / "data"
         self._log = (folder / "dockerd.log").open("wb")
-        # the daemon of the distribution does not start by itself in a container, and needs no address here
+        # With `--bridge none` dockerd deletes docker0, whosever it is; without the word it takes it over.
+        self._bridge = f"bevr-{os.getpid()}"
+        _ip("link", "add", "name", self._bridge, "type", "bridge")
+        _ip("address", "add", BRIDGE_ADDRESS, "dev", self._bridge)
         places = ("--data-root", str(self._data), "--exec-root", str(folder / "exec"))
-        network = ("--bridge", "none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
+        network = ("--bridge", self._bridge, "--iptables=false", "--ip-forward=false", "--ip-masq=false")
         pid = ("--pidfile", str(folder / "dockerd.pid"))
         words = ["dockerd", *places, *pid, "--host", self.address, *network]
         self._process = subprocess.Popen(words, stdout=self._log, stderr=subprocess.STDOUT)
-        socket = folder / "docker.sock"
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not socket.exists() and self._process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.2)
-        if not socket.exists():
+        if not _listens(folder / "docker.sock", self._process):
             self.stop()
             unavailable(f"dockerd: {(folder / 'dockerd.log').read_text(errors='replace').strip()[-400:]}")
 
@@ -71,17 +94,62 @@ class Daemon:
             self._process.wait()
         self._log.close()
         shutil.rmtree(self._data, ignore_errors=True)
+        _ip("link", "delete", self._bridge)
 
 
-def make_base(folder: Path) -> Path:
-    """Make a Debian with Python and a compiler from the distribution's packages; return it as a tar.
+class Podman:
+    """Podman's service with everything in one folder, `cdi` in it for /etc/cdi: it sees an /etc of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address, self.cdi = f"unix://{folder / 'podman.sock'}", folder / "cdi"
+        self._root = folder / "root"
+        for place in (self.cdi, folder / "etc"):
+            place.mkdir()
+        nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        settings = folder / "containers.conf"
+        settings.write_text(PODMAN_SETTINGS.format(nofile=nofile), encoding="utf-8")
+        self._log = (folder / "podman.log").open("wb")
+        self._process = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-euc", PODMAN_SERVICE, str(folder)],
+            env={**os.environ, "CONTAINERS_CONF": str(settings)},
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        if not _listens(folder / "podman.sock", self._process):
+            self.stop()
+            unavailable(f"podman: {(folder / 'podman.log').read_text(errors='replace').strip()[-400:]}")
+
+    def stop(self) -> None:
+        """End the service and take its images off the disk; its mounts go with its name space."""
+        self._process.terminate()
+        self._process.wait(timeout=60)
+        self._log.close()
+        shutil.rmtree(self._root, ignore_errors=True)
+
+
+def _listens(socket: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until a socket is there; return False where its process ends before."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not socket.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return socket.exists()
+
+
+def _ip(*words: str) -> None:
+    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        unavailable(f"ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+def make_base(folder: Path, packages: str = PACKAGES) -> Path:
+    """Make a Debian with Python (and a compiler) from the distribution's packages; return it as a tar.
 
     BEVREADY_TEST_BASE names one that was made before.
     """
     if os.environ.get("BEVREADY_TEST_BASE"):
         return Path(os.environ["BEVREADY_TEST_BASE"])
     path = folder / "base.tar"
-    words = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(path), MIRROR]
+    words = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}", "bookworm", str(path), MIRROR]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         unavailable(f"mmdebstrap: {done.stderr.strip()[-400:]}")

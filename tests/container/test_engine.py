@@ -13,6 +13,7 @@ import pytest
 from repro.__main__ import main as run_repro
 from repro.containers.building import BuildError, Order, follow
 from repro.containers.engine import Engine, EngineError, connect, find_address
+from repro.containers.libpod import specification
 from repro.containers.menu import RefusedError, choose_gpus, main, without_container
 from repro.containers.running import Errand, Mount, settings
 
@@ -116,17 +117,25 @@ class TestContainerSettings:
         ]
 
     @pytest.mark.parametrize(
-        ("name", "rootless", "user", "mode"),
+        ("name", "rootless", "user"),
         [
-            ("docker", False, "1000:100", None),
-            ("docker", True, "0:0", None),  # without root, the daemon's user 0 is the caller
-            ("podman", False, "1000:100", None),
-            ("podman", True, "1000:100", "keep-id"),
+            ("docker", False, "1000:100"),
+            ("docker", True, "0:0"),  # without root, the daemon's user 0 is the caller
+            ("podman", False, "1000:100"),
+            ("podman", True, "1000:100"),
         ],
     )
-    def test_files_belong_to_the_caller(self, *, name: str, rootless: bool, user: str, mode: str | None) -> None:
-        found = told(ERRAND, engine(name=name, rootless=rootless))
-        assert (found["user"], found.get("userns_mode")) == (user, mode)
+    def test_files_belong_to_the_caller(self, *, name: str, rootless: bool, user: str) -> None:
+        assert told(ERRAND, engine(name=name, rootless=rootless))["user"] == user
+
+    @pytest.mark.parametrize(("rootless", "mode"), [(False, None), (True, {"nsmode": "keep-id"})])
+    def test_podman_without_root_keeps_the_callers_number(self, *, rootless: bool, mode: dict[str, str] | None) -> None:
+        spec = specification(told(ERRAND, engine(name="podman")), gpus="none", rootless=rootless)
+        assert spec.get("userns") == mode
+
+    def test_podman_is_asked_for_gpus_in_its_own_words(self) -> None:
+        spec = specification(told(ERRAND, engine(name="podman")), gpus="cdi", rootless=False)
+        assert spec["devices"] == [{"path": "nvidia.com/gpu=all"}]
 
     @pytest.mark.parametrize(
         ("way", "driver", "ids", "count"),

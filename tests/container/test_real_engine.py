@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from repro.containers.context import sources_digest
 from repro.containers.engine import Engine, connect
-from repro.containers.labels import ROLE, tag_of
 from tests.container.engines import BASE, Daemon, install_programs, make_base
 
 if TYPE_CHECKING:
@@ -29,26 +24,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
-PROGRAM = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-from repro.containers.building import Order, build
-from repro.containers.engine import connect
-from repro.containers.running import PYTHON, Errand, Mount, run
-{work}
-"""
-SMALL = """
-ARG BASE
-FROM ${BASE}
-ARG STACK
-ARG SOURCES
-COPY repro/ /opt/bevready/repro/
-RUN mkdir -p /opt/venv/bin && ln -sf /usr/bin/python3 /opt/venv/bin/python && echo "$SOURCES" >/made
-RUN sleep 1
-ENV PYTHONPATH=/opt/bevready
-LABEL bevready.stack="${STACK}" bevready.sources="${SOURCES}"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -71,131 +46,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         connected.client.close()
     finally:
         daemon.stop()
-
-
-@pytest.fixture(scope="module")
-def small(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout of a stack `small`, whose image has Python and the lease, built once."""
-    root = tmp_path_factory.mktemp("small")
-    for name in ("repro/__init__.py", "repro/containers/__init__.py", "repro/containers/lease.py"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes((ROOT / name).read_bytes())
-    (root / "env" / "small").mkdir(parents=True)
-    (root / "env" / "small" / "stack.json").write_text('{"min_driver": "1.0"}', encoding="utf-8")
-    (root / "docker").mkdir()
-    (root / "docker" / "native.Dockerfile").write_text(SMALL, encoding="utf-8")
-    done = start(engine, build_of(root)).communicate()
-    assert tags(engine) >= {tag_of("small")}, done
-    return root
-
-
-def build_of(root: Path) -> str:
-    order = f"Order(stack='small', base={BASE!r}, no_cache=True, network='none')"
-    return f"build(connect(), {order}, root=Path({str(root)!r}))"
-
-
-def errand_of(folder: Path, code: str) -> str:
-    mounts = f"(Mount(path=Path({str(folder)!r}), writable=True),)"
-    words = f"(PYTHON, '-c', {code!r})"
-    errand = f"Errand(stack='small', words={words}, mounts={mounts}, folder=Path({str(folder)!r}), network='none')"
-    return f"sys.exit(run(connect(), {errand}))"
-
-
-def start(engine: Engine, work: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(root=str(ROOT), work=work)],
-        env={**os.environ, "DOCKER_HOST": engine.address},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def tags(engine: Engine) -> set[str]:
-    return {tag for image in engine.client.images.list() for tag in image.tags}
-
-
-def running(engine: Engine) -> list[Any]:
-    found: list[Any] = engine.client.containers.list(ignore_removed=True)
-    return found
-
-
-def ends_within(engine: Engine, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while running(engine) and time.monotonic() < deadline:
-        time.sleep(0.3)
-    return not running(engine)
-
-
-def test_words_and_exit_code_come_out_of_the_container(engine: Engine, small: Path, tmp_path: Path) -> None:
-    assert small.is_dir()
-    code = "import os, sys; print('to stdout', os.getuid()); print('to stderr', file=sys.stderr); sys.exit(7)"
-    child = start(engine, errand_of(tmp_path, code))
-    out, err = child.communicate(timeout=120)
-    assert (child.returncode, out, err) == (7, f"to stdout {os.getuid()}\n", "to stderr\n")
-    assert not engine.client.containers.list(all=True)
-
-
-def test_files_of_a_run_belong_to_the_caller_and_nothing_else_is_written(
-    engine: Engine, small: Path, tmp_path: Path
-) -> None:
-    assert small.is_dir()
-    code = (
-        "import os, pathlib; pathlib.Path('mine').write_text('x');\n"
-        "try: pathlib.Path('/opt/other').write_text('x')\n"
-        "except OSError as why: print(why.strerror)\n"
-        "print(os.statvfs('/dev/shm').f_blocks * os.statvfs('/dev/shm').f_frsize >> 30)"
-    )
-    out, err = start(engine, errand_of(tmp_path, code)).communicate(timeout=120)
-    assert out == "Read-only file system\n8\n", err
-    assert (tmp_path / "mine").stat().st_uid == os.getuid()
-
-
-def test_ctrl_c_reaches_the_work_which_ends_politely(engine: Engine, small: Path, tmp_path: Path) -> None:
-    assert small.is_dir()
-    code = (
-        "import time\nprint('ready', flush=True)\n"
-        "try: time.sleep(100)\nexcept KeyboardInterrupt: open('last', 'w').write('saved')\nraise SystemExit(130)"
-    )
-    child = start(engine, errand_of(tmp_path, code))
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    child.send_signal(signal.SIGINT)
-    child.communicate(timeout=60)
-    assert child.returncode == 130
-    assert (tmp_path / "last").read_text(encoding="utf-8") == "saved"
-    assert not engine.client.containers.list(all=True)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_run_that_is_killed_at_any_moment_leaves_no_container_running(
-    engine: Engine, small: Path, tmp_path: Path, seed: int
-) -> None:
-    assert small.is_dir()
-    code = "import time, pathlib; pathlib.Path('kept').write_text('x'); time.sleep(100)"
-    child = start(engine, errand_of(tmp_path, code))
-    time.sleep(random.Random(seed).uniform(0.2, 4.0))  # noqa: S311 — no secret
-    child.kill()
-    child.communicate()
-    assert ends_within(engine, 60)
-    again = start(engine, errand_of(tmp_path, "pass"))
-    again.communicate(timeout=120)
-    assert again.returncode == 0
-    assert not engine.client.containers.list(all=True, filters={"label": ROLE})
-    assert {path.name for path in tmp_path.iterdir()} <= {"kept"}
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_a_build_that_is_killed_at_any_moment_leaves_the_image_that_was(engine: Engine, small: Path, seed: int) -> None:
-    before = engine.client.images.get(tag_of("small")).id
-    child = start(engine, build_of(small))
-    time.sleep(random.Random(seed).uniform(0.3, 3.0))  # noqa: S311 — no secret
-    child.kill()
-    child.communicate()
-    assert ends_within(engine, 60)
-    image = engine.client.images.get(tag_of("small"))
-    assert image.id == before or image.labels["bevready.sources"] == sources_digest(small)
-    assert tags(engine) == {BASE, tag_of("small")}
 
 
 def invoked(engine: Engine, folder: Path, *words: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 
 from doctor.facts import GIB, BuiltImage, Docker, Images, Inside, KernelModule, Podman, Unknown
 from doctor.finding import Goal
-from doctor.probes.images import LOCK, data_root, parse_labels, parse_lock, probe_images
-from doctor.replay import Replay
+from doctor.probes.images import data_root, parse_labels, parse_lock, probe_images
+from doctor.record import Recorder, Subject
+from doctor.replay import Replay, load
+from doctor.shell import LiveHost
 from tests.doctor.asking import HEALTHY, judged
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FOR_DOCKER = Goal("docker")
 DOCKER = Docker(path="/usr/bin/docker", socket="/var/run/docker.sock", reachable=True)
@@ -116,14 +121,27 @@ class TestLooking:
             },
             files={
                 "/etc/docker/daemon.json": '{"data-root": "/big"}',
-                LOCK: json.dumps({"images": {"a": {"name": "b:1"}, "x": {"name": "c", "digest": "sha256:0"}}}),
+                "/home/me/bevready/docker/images.lock": json.dumps(
+                    {"images": {"a": {"name": "b:1"}, "x": {"name": "c", "digest": "sha256:0"}}}
+                ),
             },
             space={"/big": [100 * GIB, 30 * GIB]},
         )
         built = BuiltImage(stack="cu130", min_driver=(580, 65, 6), base="b:1")
-        found = probe_images(host, asked=True)
+        found = probe_images(host, asked=True, home="/home/me/bevready")
         assert found == Images(built=(built,), unpinned=("b:1",), place="/big", free=30 * GIB)
         assert str(found) == "images of the stacks cu130"
+
+    def test_a_recording_keeps_the_list_of_the_checkout_that_it_was_made_in(self, tmp_path: Path) -> None:
+        home = tmp_path / "elsewhere" / "bevready"
+        (home / "docker").mkdir(parents=True)
+        (home / "docker" / "images.lock").write_text('{"images": {"a": {"name": "b:1"}}}', encoding="utf-8")
+        recorder = Recorder(LiveHost())
+        probe_images(recorder, asked=True, home=str(home))
+        again = load(recorder.save(tmp_path / "recording", Subject("/usr/bin/python3", "/", home=str(home))))
+        found = probe_images(again, asked=True, home=again.subject().home)
+        assert isinstance(found, Images)
+        assert found.unpinned == ("b:1",)
 
     def test_without_an_engine_there_is_room_and_no_image(self) -> None:
         found = probe_images(world(space={ROOT: [9, 5]}), asked=True)

@@ -9,7 +9,6 @@ from doctor.rules import ALL_RULES
 
 RECORDED = Path(__file__).resolve().parents[1] / "fixtures" / "machines"
 ASKED_FOR = {"TOR01", "TOR08", "NET01", "NET02", "NET03", "NET04"}  # with --deep and --network, not when recorded
-ASKED_FOR |= {"CON13", "CON14", "CON15", "CON16"}  # with --for docker: on small worlds in test_rules_images.py
 
 
 def test_every_rule_that_a_recording_can_show_has_a_machine() -> None:

@@ -1,0 +1,87 @@
+"""A small image that a second or two makes, and children that build it and run in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.container.engines import BASE
+
+if TYPE_CHECKING:
+    from repro.containers.engine import Engine
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from repro.containers.building import Order, build
+from repro.containers.engine import connect
+from repro.containers.running import PYTHON, Errand, Mount, run
+{work}
+"""
+SMALL = """
+ARG BASE
+FROM ${BASE}
+ARG STACK
+ARG SOURCES
+COPY repro/ /opt/bevready/repro/
+RUN mkdir -p /opt/venv/bin && ln -sf /usr/bin/python3 /opt/venv/bin/python && echo "$SOURCES" >/made
+RUN sleep 1
+ENV PYTHONPATH=/opt/bevready
+LABEL bevready.stack="${STACK}" bevready.sources="${SOURCES}"
+"""
+
+
+def write_checkout(root: Path) -> None:
+    """Write a checkout of the stack `small`, whose image has Python and the lease."""
+    for name in ("repro/__init__.py", "repro/containers/__init__.py", "repro/containers/lease.py"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes((ROOT / name).read_bytes())
+    (root / "env" / "small").mkdir(parents=True)
+    (root / "env" / "small" / "stack.json").write_text('{"min_driver": "1.0"}', encoding="utf-8")
+    (root / "docker").mkdir()
+    (root / "docker" / "native.Dockerfile").write_text(SMALL, encoding="utf-8")
+
+
+def build_of(root: Path) -> str:
+    order = f"Order(stack='small', base={BASE!r}, no_cache=True, network='none')"
+    return f"build(connect(), {order}, root=Path({str(root)!r}))"
+
+
+def errand_of(folder: Path, code: str) -> str:
+    mounts = f"(Mount(path=Path({str(folder)!r}), writable=True),)"
+    words = f"(PYTHON, '-c', {code!r})"
+    errand = f"Errand(stack='small', words={words}, mounts={mounts}, folder=Path({str(folder)!r}), network='none')"
+    return f"sys.exit(run(connect(), {errand}))"
+
+
+def start(engine: Engine, work: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(root=str(ROOT), work=work)],
+        env={**os.environ, "DOCKER_HOST": engine.address},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def tags(engine: Engine) -> set[str]:
+    """Return the names of images; podman says where a short name would come from."""
+    return {tag.removeprefix("docker.io/library/") for image in engine.client.images.list() for tag in image.tags}
+
+
+def running(engine: Engine) -> list[Any]:
+    found: list[Any] = engine.client.containers.list(ignore_removed=True)
+    return found
+
+
+def ends_within(engine: Engine, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while running(engine) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    return not running(engine)

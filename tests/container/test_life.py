@@ -1,0 +1,95 @@
+"""The life of containers and of half builds, on docker and on podman: words, codes, owners, signals, kills.
+
+Where an engine cannot start, its tests fail in CI (the variable CI is set) and skip elsewhere, saying why.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from repro.containers.context import sources_digest
+from repro.containers.labels import ROLE, tag_of
+from tests.container.engines import BASE
+from tests.container.small import build_of, ends_within, errand_of, start, tags
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from repro.containers.engine import Engine
+
+
+def test_words_and_exit_code_come_out_of_the_container(engine: Engine, small: Path, tmp_path: Path) -> None:
+    assert small.is_dir()
+    code = "import os, sys; print('to stdout', os.getuid()); print('to stderr', file=sys.stderr); sys.exit(7)"
+    child = start(engine, errand_of(tmp_path, code))
+    out, err = child.communicate(timeout=120)
+    assert (child.returncode, out, err) == (7, f"to stdout {os.getuid()}\n", "to stderr\n")
+    assert not engine.client.containers.list(all=True)
+
+
+def test_files_of_a_run_belong_to_the_caller_and_nothing_else_is_written(
+    engine: Engine, small: Path, tmp_path: Path
+) -> None:
+    assert small.is_dir()
+    code = (
+        "import os, pathlib; pathlib.Path('mine').write_text('x');\n"
+        "try: pathlib.Path('/opt/other').write_text('x')\n"
+        "except OSError as why: print(why.strerror)\n"
+        "print(os.statvfs('/dev/shm').f_blocks * os.statvfs('/dev/shm').f_frsize >> 30)"
+    )
+    out, err = start(engine, errand_of(tmp_path, code)).communicate(timeout=120)
+    assert out == "Read-only file system\n8\n", err
+    assert (tmp_path / "mine").stat().st_uid == os.getuid()
+
+
+def test_ctrl_c_reaches_the_work_which_ends_politely(engine: Engine, small: Path, tmp_path: Path) -> None:
+    assert small.is_dir()
+    code = (
+        "import time\nprint('ready', flush=True)\n"
+        "try: time.sleep(100)\nexcept KeyboardInterrupt: open('last', 'w').write('saved')\nraise SystemExit(130)"
+    )
+    child = start(engine, errand_of(tmp_path, code))
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert (tmp_path / "last").read_text(encoding="utf-8") == "saved"
+    assert not engine.client.containers.list(all=True)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_that_is_killed_at_any_moment_leaves_no_container_running(
+    engine: Engine, small: Path, tmp_path: Path, seed: int
+) -> None:
+    assert small.is_dir()
+    code = "import time, pathlib; pathlib.Path('kept').write_text('x'); time.sleep(100)"
+    child = start(engine, errand_of(tmp_path, code))
+    time.sleep(random.Random(seed).uniform(0.2, 4.0))  # noqa: S311 — no secret
+    child.kill()
+    child.communicate()
+    assert ends_within(engine, 60)
+    again = start(engine, errand_of(tmp_path, "pass"))
+    again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert not engine.client.containers.list(all=True, filters={"label": ROLE})
+    assert {path.name for path in tmp_path.iterdir()} <= {"kept"}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_build_that_is_killed_at_any_moment_leaves_the_image_that_was(engine: Engine, small: Path, seed: int) -> None:
+    before = engine.client.images.get(tag_of("small")).id
+    child = start(engine, build_of(small))
+    time.sleep(random.Random(seed).uniform(0.3, 3.0))  # noqa: S311 — no secret
+    child.kill()
+    child.communicate()
+    assert ends_within(engine, 60)
+    image = engine.client.images.get(tag_of("small"))
+    assert image.id == before or image.labels["bevready.sources"] == sources_digest(small)
+    assert tags(engine) == {BASE, tag_of("small")}
