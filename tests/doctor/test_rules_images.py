@@ -75,15 +75,15 @@ class TestTheDriver:
 
 
 class TestRoom:
-    @pytest.mark.parametrize(("free", "severity"), [(10, "warning"), (4, "problem")])
+    @pytest.mark.parametrize(("free", "severity"), [(13, "warning"), (4, "problem")])
     def test_a_disk_that_fills_up_is_told_beforehand(self, free: int, severity: str) -> None:
         found = judged("CON15", Images(place=ROOT, free=free * GIB))
         assert (found.saw, found.severity) == (f"{ROOT} has {free} GiB free", severity)
-        assert found.expected == "18 GiB while an image is built"
+        assert found.expected == "24 GiB while an image is built"
 
     @pytest.mark.parametrize(
         "images",
-        [Images(place=ROOT, free=18 * GIB), Images(), Images(built=(CU130,), place=ROOT, free=GIB)],
+        [Images(place=ROOT, free=24 * GIB), Images(), Images(built=(CU130,), place=ROOT, free=GIB)],
         ids=["room", "unknown", "built already"],
     )
     def test_room_or_no_need_of_it_is_fine(self, images: Images) -> None:
