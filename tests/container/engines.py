@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from repro.containers.menu import CDI_SINCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +82,7 @@ class Daemon:
         places = ("--data-root", str(self._data), "--exec-root", str(folder / "exec"))
         network = ("--bridge", self._bridge, "--iptables=false", "--ip-forward=false", "--ip-masq=false")
         pid = ("--pidfile", str(folder / "dockerd.pid"))
-        words = ["dockerd", *places, *pid, "--host", self.address, *network]
+        words = ["dockerd", *places, *pid, "--host", self.address, *network, *_cdi(folder)]
         self._process = subprocess.Popen(words, stdout=self._log, stderr=subprocess.STDOUT)
         if not _listens(folder / "docker.sock", self._process):
             self.stop()
@@ -125,6 +129,18 @@ class Podman:
         self._process.wait(timeout=60)
         self._log.close()
         shutil.rmtree(self._root, ignore_errors=True)
+
+
+def _cdi(folder: Path) -> tuple[str, ...]:
+    """Return the words that have dockerd read CDI files from `cdi` in a folder; none before version 25."""
+    told = subprocess.run(["dockerd", "--version"], capture_output=True, text=True, check=False).stdout
+    major = re.search(r"version (\d+)", told)
+    if major is None or int(major[1]) < CDI_SINCE:
+        return ()
+    (folder / "cdi").mkdir()
+    settings = {"features": {"cdi": True}, "cdi-spec-dirs": [str(folder / "cdi")]}
+    (folder / "daemon.json").write_text(json.dumps(settings), encoding="utf-8")
+    return ("--config-file", str(folder / "daemon.json"))
 
 
 def _listens(socket: Path, process: subprocess.Popen[bytes]) -> bool:

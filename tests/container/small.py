@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from repro.containers.building import Order, build
 from repro.containers.engine import connect
+from repro.containers.menu import answered
 from repro.containers.running import PYTHON, Errand, Mount, run
 {work}
 """
@@ -35,6 +37,22 @@ RUN sleep 1
 ENV PYTHONPATH=/opt/bevready
 LABEL bevready.stack="${STACK}" bevready.sources="${SOURCES}"
 """
+
+
+def write_spec(engine: Engine, node: str) -> bool:
+    """Describe a made-up GPU to an engine of the tests, the file `node` for its device; return whether it reads CDI."""
+    folder = Path(engine.address.removeprefix("unix://")).parent / "cdi"
+    edits = {
+        "deviceNodes": [{"path": "/dev/nvidia0", "hostPath": node}],
+        "env": ["MADE_UP_GPU=yes"],
+        "mounts": [
+            {"hostPath": str(ROOT / "LICENSE"), "containerPath": "/usr/lib/libcuda.so.1", "options": ["ro", "rbind"]}
+        ],
+    }
+    spec = {"cdiVersion": "0.3.0", "kind": "nvidia.com/gpu", "devices": [{"name": "all", "containerEdits": edits}]}
+    if folder.is_dir():
+        (folder / "nvidia.json").write_text(json.dumps(spec), encoding="utf-8")
+    return folder.is_dir()
 
 
 def write_checkout(root: Path) -> None:
@@ -53,11 +71,11 @@ def build_of(root: Path) -> str:
     return f"build(connect(), {order}, root=Path({str(root)!r}))"
 
 
-def errand_of(folder: Path, code: str) -> str:
+def errand_of(folder: Path, code: str, gpus: str = "none") -> str:
     mounts = f"(Mount(path=Path({str(folder)!r}), writable=True),)"
     words = f"(PYTHON, '-c', {code!r})"
-    errand = f"Errand(stack='small', words={words}, mounts={mounts}, folder=Path({str(folder)!r}), network='none')"
-    return f"sys.exit(run(connect(), {errand}))"
+    where = f"mounts={mounts}, folder=Path({str(folder)!r}), gpus={gpus!r}, network='none'"
+    return f"sys.exit(answered(lambda: run(connect(), Errand(stack='small', words={words}, {where}))))"
 
 
 def start(engine: Engine, work: str) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""The life of containers and of half builds, on docker and on podman: words, codes, owners, signals, kills.
+"""The life of containers and of half builds, on docker and on podman: words, codes, owners, GPUs, signals, kills.
 
 Where an engine cannot start, its tests fail in CI (the variable CI is set) and skip elsewhere, saying why.
 """
@@ -8,7 +8,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,12 +20,22 @@ import pytest
 from repro.containers.context import sources_digest
 from repro.containers.labels import ROLE, tag_of
 from tests.container.engines import BASE
-from tests.container.small import build_of, ends_within, errand_of, start, tags
+from tests.container.small import (
+    PROGRAM,
+    ROOT,
+    build_of,
+    ends_within,
+    errand_of,
+    start,
+    tags,
+    write_checkout,
+    write_spec,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from repro.containers.engine import Engine
+
+NOBODY = 65534
 
 
 def test_words_and_exit_code_come_out_of_the_container(engine: Engine, small: Path, tmp_path: Path) -> None:
@@ -93,3 +107,72 @@ def test_a_build_that_is_killed_at_any_moment_leaves_the_image_that_was(engine: 
     image = engine.client.images.get(tag_of("small"))
     assert image.id == before or image.labels["bevready.sources"] == sources_digest(small)
     assert tags(engine) == {BASE, tag_of("small")}
+
+
+def test_an_image_whose_labels_lie_gets_no_name(engine: Engine, small: Path, tmp_path: Path) -> None:
+    before = engine.client.images.get(tag_of("small")).id
+    write_checkout(tmp_path)
+    dockerfile = tmp_path / "docker" / "native.Dockerfile"
+    dockerfile.write_text(f"ARG BASE\nFROM {BASE}\nLABEL bevready.stack=small bevready.sources=0\n", encoding="utf-8")
+    _, err = start(engine, build_of(tmp_path)).communicate(timeout=120)
+    assert f"the image says small, 0; expected small, {sources_digest(tmp_path)}" in err
+    assert engine.client.images.get(tag_of("small")).id == before
+    assert small.is_dir()
+
+
+def test_a_gpu_that_a_cdi_file_describes_arrives_inside(engine: Engine, small: Path, tmp_path: Path) -> None:
+    assert small.is_dir()
+    if not write_spec(engine, "/dev/null"):
+        pytest.skip(f"{engine.name} {engine.version} reads no CDI files")
+    code = (
+        "import os, pathlib, stat; print(os.environ['MADE_UP_GPU'], pathlib.Path('/usr/lib/libcuda.so.1').exists(), "
+        "stat.S_ISCHR(os.stat('/dev/nvidia0').st_mode))"
+    )
+    child = start(engine, errand_of(tmp_path, code, "cdi"))
+    out, err = child.communicate(timeout=120)
+    assert (child.returncode, out) == (0, "yes True True\n"), err
+
+
+def test_a_cdi_file_whose_device_is_gone_says_what_to_type(engine: Engine, small: Path, tmp_path: Path) -> None:
+    assert small.is_dir()
+    reads = write_spec(engine, "/dev/bevready-gone")
+    child = start(engine, errand_of(tmp_path, "pass", "cdi"))
+    _, err = child.communicate(timeout=120)
+    assert child.returncode == 3
+    assert ("sudo nvidia-ctk cdi generate" if reads else "this docker knows no CDI") in err
+    assert "Traceback" not in err
+    assert not engine.client.containers.list(all=True)
+
+
+def test_without_nvidias_runtime_the_message_says_what_to_type(engine: Engine, small: Path, tmp_path: Path) -> None:
+    assert small.is_dir()
+    child = start(engine, errand_of(tmp_path, "pass", "runtime"))
+    _, err = child.communicate(timeout=120)
+    assert child.returncode == 3
+    assert {"docker": "sudo apt install nvidia-container-toolkit", "podman": "through CDI only"}[engine.name] in err
+    assert "Traceback" not in err
+
+
+def test_a_caller_in_the_sockets_group_owns_what_its_run_writes(engine: Engine, small: Path) -> None:
+    assert small.is_dir()
+    socket = Path(engine.address.removeprefix("unix://"))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "engine").hardlink_to(socket)  # the test's own folders are closed to others
+        os.chown(socket, 0, NOBODY)
+        socket.chmod(0o660)
+        (folder / "run").mkdir()
+        os.chown(folder / "run", NOBODY, NOBODY)
+        # what Python imports late is imported before, should its own folder be closed to others
+        late = "import os, encodings.ascii, encodings.idna; connect()"
+        become = f"os.setgroups([{NOBODY}]); os.setgid({NOBODY}); os.setuid({NOBODY})"
+        work = f"{late}; {become}\n" + errand_of(
+            folder / "run", "import os; open('mine', 'w').write('x'); print(os.getuid())"
+        )
+        env = {**os.environ, "DOCKER_HOST": f"unix://{folder / 'engine'}"}
+        words = [sys.executable, "-c", PROGRAM.format(root=str(ROOT), work=work)]
+        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, f"{NOBODY}\n"), done.stderr
+        written = (folder / "run" / "mine").stat()
+    assert (written.st_uid, written.st_gid) == (NOBODY, NOBODY)
