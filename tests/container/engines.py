@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from repro.containers.menu import CDI_SINCE
+from tests.debian import bring
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,19 +54,10 @@ def unavailable(why: str) -> None:
 
 
 def install_programs(programs: Mapping[str, str] = DOCKER) -> None:
-    """Install what is missing, in CI only: nobody's own machine gets packages from a test."""
+    """Have an engine's programs on PATH; nobody's own machine gets packages from a test."""
     if os.getuid() != 0:
         unavailable("it needs root")
-    missing = [package for program, package in programs.items() if shutil.which(program) is None]
-    if not missing:
-        return
-    if not os.environ.get("CI") or shutil.which("apt-get") is None:
-        unavailable(f"install {' '.join(missing)}: sudo apt install {' '.join(missing)}")
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (("update",), ("install", "--yes", "--no-install-recommends", *missing)):
-        done = subprocess.run(["apt-get", *words], env=quiet, capture_output=True, text=True, check=False)
-        if done.returncode:
-            unavailable(f"apt-get {words[0]}: {done.stderr.strip()[-300:]}")
+    bring(programs)
 
 
 class Daemon:
@@ -73,13 +65,13 @@ class Daemon:
 
     def __init__(self, folder: Path) -> None:
         self.address = f"unix://{folder / 'docker.sock'}"
-        self._data = folder / "data"
+        self._folder = folder
         self._log = (folder / "dockerd.log").open("wb")
         # With `--bridge none` dockerd deletes docker0, whosever it is; without the word it takes it over.
         self._bridge = f"bevr-{os.getpid()}"
         _ip("link", "add", "name", self._bridge, "type", "bridge")
         _ip("address", "add", BRIDGE_ADDRESS, "dev", self._bridge)
-        places = ("--data-root", str(self._data), "--exec-root", str(folder / "exec"))
+        places = ("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"))
         network = ("--bridge", self._bridge, "--iptables=false", "--ip-forward=false", "--ip-masq=false")
         pid = ("--pidfile", str(folder / "dockerd.pid"))
         words = ["dockerd", *places, *pid, "--host", self.address, *network, *_cdi(folder)]
@@ -97,7 +89,8 @@ class Daemon:
             self._process.kill()
             self._process.wait()
         self._log.close()
-        shutil.rmtree(self._data, ignore_errors=True)
+        _unmount_below(self._folder)
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
         _ip("link", "delete", self._bridge)
 
 
@@ -141,6 +134,13 @@ def _cdi(folder: Path) -> tuple[str, ...]:
     settings = {"features": {"cdi": True}, "cdi-spec-dirs": [str(folder / "cdi")]}
     (folder / "daemon.json").write_text(json.dumps(settings), encoding="utf-8")
     return ("--config-file", str(folder / "daemon.json"))
+
+
+def _unmount_below(folder: Path) -> None:
+    """Unmount what a daemon left behind: pytest, which clears old folders away, would stumble over it."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    for place in sorted((place for place in mounts if Path(place).is_relative_to(folder)), reverse=True):
+        subprocess.run(["umount", "--lazy", place], check=False)
 
 
 def _listens(socket: Path, process: subprocess.Popen[bytes]) -> bool:
