@@ -14,6 +14,7 @@ from torch import Tensor
 
 from repro.models.upstream_names import upstream_name
 from repro.parity.check import Check, Tolerance, compare
+from repro.upstream import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -139,4 +140,4 @@ def absent(layer: Layer, whose: str) -> Check:
     """Return the check of a layer that one of the two models never came by."""
     name = layer.theirs if whose == "theirs" else layer.ours
     what = f"{layer.what}: {whose} has no {name}"
-    return Check(what=what, worst_abs=0.0, worst_rel=0.0, tolerance="there", ok=False)
+    return Check(what=what, worst_abs=0.0, worst_rel=0.0, tolerance=ABSENT, ok=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from repro.progress import duration_words
+from repro.upstream import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,8 @@ GROUPS = (
     ("encoder", ("CAN bus", "encoder")),
     ("decoder", ("decoder", "all")),
 )
+BESIDE = " " * 8  # under "theirs  "
+BEFORE_QUIRKS = ("backbone", "neck")  # no quirk reaches these
 OTHER_QUIRKS = {"head": "released", "released": "head"}
 
 
@@ -44,13 +48,18 @@ def _heading(compared: Compared, told: Mapping[str, str]) -> list[str]:
     lines = [
         f"{told['recipe']} on {told['weights']}, {told['data']}",
         f"theirs  {told['config']}{commit}, {duration_words(seconds['theirs'])}",
-        f"        {versions}",
-        f"ours    torch {compared.torch}, {compared.operators}, {duration_words(seconds['ours'])}",
+        *textwrap.wrap(versions, NARROW, initial_indent=BESIDE, subsequent_indent=BESIDE),
     ]
     if theirs.stand_ins:
-        packages = sorted({name.split(".")[0] for name in theirs.stand_ins})
-        lines.append(f"        stand-ins for what is not installed there and may not run: {', '.join(packages)}")
-    return [*lines, ""]
+        lines.append(f"{BESIDE}not installed there, imported and never run: {', '.join(_modules(theirs.stand_ins))}")
+    return [*lines, f"ours    torch {compared.torch}, {compared.operators}, {duration_words(seconds['ours'])}", ""]
+
+
+def _modules(stand_ins: tuple[str, ...]) -> list[str]:
+    """Return what was stood in for, briefly: operators one by one would fill a page."""
+    return sorted(
+        {"mmdet3d's CUDA operators" if name.startswith("mmdet3d") else name.split(".")[0] for name in stand_ins}
+    )
 
 
 def _table(compared: Compared) -> Table:
@@ -67,7 +76,7 @@ def _table(compared: Compared) -> Table:
         if part and group != part and {group.split()[0], part.split(maxsplit=1)[0]} & {"encoder", "decoder"}:
             table.add_section()
         part = group
-        table.add_row(layer, *map(_cell, checks), checks[0].tolerance.partition(" ")[0])
+        table.add_row(layer, *map(_cell, checks), _allowed(checks))
     return table
 
 
@@ -75,11 +84,16 @@ def _layer(check: Check) -> str:
     return check.what.partition(": ")[0]  # what follows says what is wrong with its shape, or who lacks it
 
 
+def _allowed(checks: tuple[Check, ...]) -> str:
+    shares = [check.tolerance.partition(" ")[0] for check in checks if check.tolerance != ABSENT]
+    return f"{float(shares[0]):.1e}" if shares else ""
+
+
 def _cell(check: Check) -> Text:
     if check.ok:
         return Text(_share(check.worst_rel))
     words = (
-        "shape" if check.worst_rel == math.inf else "absent" if check.tolerance == "there" else f"{check.worst_rel:.1e}"
+        "shape" if check.worst_rel == math.inf else "absent" if check.tolerance == ABSENT else f"{check.worst_rel:.1e}"
     )
     return Text(f"FAIL {words}", style="bold red")
 
@@ -115,8 +129,11 @@ def _verdict(compared: Compared, told: Mapping[str, str]) -> list[Text]:
                 f"off by {first.worst_abs:.2e}, {first.worst_rel:.2e} of its largest value (allowed: {first.tolerance})"
             )
         )
-    other = OTHER_QUIRKS[told["quirks"]]
-    lines.append(Text(f"is the checkout of another age than the recipe's quirks ({told['quirks']})? --quirks {other}"))
+    if not first.what.startswith(BEFORE_QUIRKS):
+        other = OTHER_QUIRKS[told["quirks"]]
+        lines.append(
+            Text(f"is the checkout of another age than the recipe's quirks ({told['quirks']})? --quirks {other}")
+        )
     return lines
 
 
