@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,18 +12,14 @@ from hypothesis import strategies as st
 from doctor.facts import GIB, BuiltImage, Docker, Images, Inside, KernelModule, Podman, Unknown
 from doctor.finding import Goal
 from doctor.probes.images import LOCK, data_root, parse_labels, parse_lock, probe_images
-from doctor.replay import Replay
 from tests.doctor.asking import HEALTHY, judged
+from tests.doctor.worlds import world
 
 FOR_DOCKER = Goal("docker")
 DOCKER = Docker(path="/usr/bin/docker", socket="/var/run/docker.sock", reachable=True)
 CU130 = BuiltImage(stack="cu130", min_driver=(580, 65, 6), base="debian:bookworm-slim", pinned=True)
 LABELS = {"bevready.stack": "cu130", "bevready.min-driver": "580.65.06"}
 ROOT = "/var/lib/docker"
-
-
-def world(**kinds: dict[str, Any]) -> Replay:
-    return Replay({"schema_version": 1, **kinds})
 
 
 class TestAnEngine:
