@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from repro.data.coco.synth import SynthOptions, write_synth_coco
 from repro.data.synth import write_synth
+from tests.data.small_nuscenes import write_small_nuscenes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,8 +36,26 @@ def synth_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the small nuScenes of `tests/data/small_nuscenes.py`, written once a session; nobody may change it."""
+    return write_small_nuscenes(tmp_path_factory.mktemp("nuscenes") / "root")
+
+
+@pytest.fixture(scope="session")
 def synth_coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a synthetic COCO data set of eight training and three evaluation images, written once a session."""
     root = tmp_path_factory.mktemp("synth-coco") / "data"
     write_synth_coco(root, SynthOptions(train=8, val=3))
     return root
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Return a file system of its own, as small as the test's parameter says; skips where none may be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a full disk needs the right to mount one")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)

@@ -34,13 +34,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def dataroot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_nuscenes(tmp_path_factory.mktemp("nuscenes") / "root")
-
-
-@pytest.fixture(scope="module")
-def index(dataroot: Path, tmp_path_factory: pytest.TempPathFactory) -> NuScenesIndex:
-    return open_nuscenes(dataroot, VERSION, tmp_path_factory.mktemp("cache"), channels=CAMERAS)
+def index(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> NuScenesIndex:
+    return open_nuscenes(small_root, VERSION, tmp_path_factory.mktemp("cache"), channels=CAMERAS)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +50,8 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def loader(dataroot: Path, recipe: Recipe) -> FrameLoader:
-    return FrameLoader(dataroot, recipe)
+def loader(small_root: Path, recipe: Recipe) -> FrameLoader:
+    return FrameLoader(small_root, recipe)
 
 
 def with_quirks(recipe: Recipe, **quirks: str) -> Recipe:
@@ -126,9 +121,9 @@ def test_evaluation_frames_know_their_motion_within_their_own_chunk(index: NuSce
     assert items[0].img_from_lidar.dtype == torch.float64
 
 
-def test_without_history_every_frame_stands_alone(index: NuScenesIndex, dataroot: Path, recipe: Recipe) -> None:
+def test_without_history_every_frame_stands_alone(index: NuScenesIndex, small_root: Path, recipe: Recipe) -> None:
     alone = recipe.model_copy(update={"model": recipe.model.model_copy(update={"use_history": False})})
-    frame = EvalFrames(index, [0, 1, 2], FrameLoader(dataroot, alone))[2]
+    frame = EvalFrames(index, [0, 1, 2], FrameLoader(small_root, alone))[2]
     assert not frame.has_history
     assert frame.can_bus[0, [0, 1, 2, 17]].tolist() == [0, 0, 0, 0]
 
@@ -166,24 +161,24 @@ def test_workers_give_the_same_clips_as_the_main_process(train: Subset, loader: 
 
 
 def test_without_colours_to_distort_a_clip_shows_what_evaluation_sees(
-    train: Subset, dataroot: Path, recipe: Recipe
+    train: Subset, small_root: Path, recipe: Recipe
 ) -> None:
     plain = FrameLoader(
-        dataroot, recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"photometric": None})})
+        small_root, recipe.model_copy(update={"augment": recipe.augment.model_copy(update={"photometric": None})})
     )
     clip = TrainClips(train, plain, seed=0, epoch=0)[3]
     torch.testing.assert_close(clip.frames[-1].images, EvalFrames(train, [3], plain)[0].images, rtol=0, atol=0)
 
 
 def test_a_repeated_frame_shows_the_same_colours_where_the_released_checkpoints_did(
-    train: Subset, dataroot: Path, recipe: Recipe
+    train: Subset, small_root: Path, recipe: Recipe
 ) -> None:
-    released = FrameLoader(dataroot, with_quirks(recipe, broken_history="duplicate"))
+    released = FrameLoader(small_root, with_quirks(recipe, broken_history="duplicate"))
     first, second, _ = TrainClips(train, released, seed=0, epoch=0)[1].frames  # frames -2, -1 and 0 before it
     assert first.tokens == second.tokens == ("scene-0061-0",)
     assert torch.equal(first.images, second.images)
     assert (bool(first.has_history), bool(second.has_history)) == (False, True)
-    head = FrameLoader(dataroot, recipe)
+    head = FrameLoader(small_root, recipe)
     first, second, _ = TrainClips(train, head, seed=0, epoch=0)[1].frames
     assert not torch.equal(first.images, second.images)
 

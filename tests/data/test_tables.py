@@ -26,18 +26,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def dataroot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_nuscenes(tmp_path_factory.mktemp("nuscenes") / "root")
+def tables(small_root: Path) -> NuScenes:
+    return open_tables(small_root, VERSION)
 
 
 @pytest.fixture(scope="module")
-def tables(dataroot: Path) -> NuScenes:
-    return open_tables(dataroot, VERSION)
-
-
-@pytest.fixture(scope="module")
-def records(tables: NuScenes, dataroot: Path) -> list[FrameRecord]:
-    return list(frame_records(tables, dataroot, CAMERAS, rates="next"))
+def records(tables: NuScenes, small_root: Path) -> list[FrameRecord]:
+    return list(frame_records(tables, small_root, CAMERAS, rates="next"))
 
 
 @pytest.mark.shared
@@ -120,8 +115,8 @@ def test_rates_come_from_the_message_after_the_frame(records: list[FrameRecord])
     np.testing.assert_array_equal(vector[16:], 0)
 
 
-def test_current_rates_come_from_the_same_message(tables: NuScenes, dataroot: Path) -> None:
-    vector = list(frame_records(tables, dataroot, CAMERAS, rates="current"))[1].can_bus
+def test_current_rates_come_from_the_same_message(tables: NuScenes, small_root: Path) -> None:
+    vector = list(frame_records(tables, small_root, CAMERAS, rates="current"))[1].can_bus
     np.testing.assert_allclose(vector[7:10], [25, 25.1, 25.2])
 
 
@@ -139,8 +134,8 @@ def test_messages_at_and_beyond_the_ends() -> None:
     ]
 
 
-def test_scenes_without_messages_get_zeros(tables: NuScenes, dataroot: Path, records: list[FrameRecord]) -> None:
-    assert scenes_without_can_bus(tables, dataroot) == ["scene-0103"]
+def test_scenes_without_messages_get_zeros(tables: NuScenes, small_root: Path, records: list[FrameRecord]) -> None:
+    assert scenes_without_can_bus(tables, small_root) == ["scene-0103"]
     assert not records[4].can_bus.any()
     assert records[0].timestamp == START_US
 
@@ -160,17 +155,17 @@ def test_a_missing_root_says_which_flag_to_type(tmp_path: Path) -> None:
         check_tables(tmp_path / "nowhere", VERSION)
 
 
-def test_a_root_at_the_wrong_level_is_told_the_right_one(dataroot: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=rf"own folder: use --dataroot {dataroot}$"):
-        check_tables(dataroot / VERSION, VERSION)
-    with pytest.raises(DataError, match=rf"one level up: use --dataroot {dataroot}$"):
-        check_tables(dataroot / "samples", VERSION)
-    with pytest.raises(DataError, match=rf"one level deeper: use --dataroot {dataroot}$"):
-        check_tables(dataroot.parent, VERSION)
+def test_a_root_at_the_wrong_level_is_told_the_right_one(small_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=rf"own folder: use --dataroot {small_root}$"):
+        check_tables(small_root / VERSION, VERSION)
+    with pytest.raises(DataError, match=rf"one level up: use --dataroot {small_root}$"):
+        check_tables(small_root / "samples", VERSION)
+    with pytest.raises(DataError, match=rf"one level deeper: use --dataroot {small_root}$"):
+        check_tables(small_root.parent, VERSION)
     with pytest.raises(
         DataError, match=r"there is v1\.0-mini: use --data nuscenes-mini, or extract v1\.0-trainval_meta"
     ):
-        check_tables(dataroot, "v1.0-trainval")
+        check_tables(small_root, "v1.0-trainval")
     with pytest.raises(DataError, match=rf"extract v1\.0-mini\.tgz into {tmp_path}$"):
         check_tables(tmp_path, VERSION)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from doctor.facts import (
@@ -13,24 +11,12 @@ from doctor.facts import (
     Toolkits,
     Unknown,
 )
-from doctor.probes.toolkits import HEADERS, probe_cuda_home, probe_toolkit, probe_toolkits
-from doctor.replay import Replay
+from doctor.probes.toolkits import probe_cuda_home, probe_toolkit, probe_toolkits
+from tests.doctor.worlds import there, whole, world
 
 PYTHON = "/usr/bin/python3"
 CUDA = "/usr/local/cuda-12.8"
 NVCC_128 = {"code": 0, "out": ["Cuda compilation tools, release 12.8, V12.8.93"]}
-
-
-def world(**kinds: dict[str, Any]) -> Replay:
-    return Replay({"schema_version": 1, **kinds})
-
-
-def there(*paths: str) -> dict[str, str]:
-    return dict.fromkeys(paths, "r")
-
-
-def whole(root: str) -> dict[str, str]:
-    return there(f"{root}/bin/nvcc", f"{root}/lib64/libcudart.so", *(f"{root}/include/{name}" for name in HEADERS))
 
 
 class TestToolkit:

@@ -24,22 +24,9 @@ from doctor.probes.system import (
     probe_open_files,
     probe_places,
 )
-from doctor.probes.toolkits import HEADERS
-from doctor.replay import Replay
+from tests.doctor.worlds import there, world
 
 PROGRAMS = {"docker": "/usr/bin/docker"}
-
-
-def world(**kinds: dict[str, Any]) -> Replay:
-    return Replay({"schema_version": 1, **kinds})
-
-
-def there(*paths: str) -> dict[str, str]:
-    return dict.fromkeys(paths, "r")
-
-
-def whole(root: str) -> dict[str, str]:
-    return there(f"{root}/bin/nvcc", f"{root}/lib64/libcudart.so", *(f"{root}/include/{name}" for name in HEADERS))
 
 
 class TestSystem:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from doctor.facts import (
     BuildTools,
     BuildVariables,
@@ -19,18 +17,10 @@ from doctor.probes.toolchain import (
     probe_compilers,
     probe_cxx_runtimes,
 )
-from doctor.replay import Replay
+from tests.doctor.worlds import there, world
 
 PYTHON = "/usr/bin/python3"
 CUDA = "/usr/local/cuda-12.8"
-
-
-def world(**kinds: dict[str, Any]) -> Replay:
-    return Replay({"schema_version": 1, **kinds})
-
-
-def there(*paths: str) -> dict[str, str]:
-    return dict.fromkeys(paths, "r")
 
 
 GCC_13 = {"code": 0, "out": ["g++ (GCC) 13.2.1 20240316"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,9 +14,10 @@ from doctor.facts import GIB, BuiltImage, Docker, Images, Inside, KernelModule, 
 from doctor.finding import Goal
 from doctor.probes.images import data_root, parse_labels, parse_lock, probe_images
 from doctor.record import Recorder, Subject
-from doctor.replay import Replay, load
+from doctor.replay import load
 from doctor.shell import LiveHost
 from tests.doctor.asking import HEALTHY, judged
+from tests.doctor.worlds import world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +27,6 @@ DOCKER = Docker(path="/usr/bin/docker", socket="/var/run/docker.sock", reachable
 CU130 = BuiltImage(stack="cu130", min_driver=(580, 65, 6), base="debian:bookworm-slim", pinned=True)
 LABELS = {"bevready.stack": "cu130", "bevready.min-driver": "580.65.06"}
 ROOT = "/var/lib/docker"
-
-
-def world(**kinds: dict[str, Any]) -> Replay:
-    return Replay({"schema_version": 1, **kinds})
 
 
 class TestAnEngine:

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import sys
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
 from doctor.locks.phases import PhaseError, install
+from tests.env.wheels import pinned, wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def wheel(folder: Path, name: str) -> str:
-    """Write a wheel of one module and return its pin."""
-    info = f"{name}-1.dist-info"
-    files = {
-        f"{name}.py": "",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    path = folder / f"{name}-1-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        rows = []
-        for file, words in files.items():
-            archive.writestr(file, words)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(words.encode()).digest()).rstrip(b"=").decode()
-            rows.append(f"{file},sha256={digest},{len(words)}")
-        archive.writestr(f"{info}/RECORD", "\n".join([*rows, f"{info}/RECORD,,", ""]))
-    return f"{name}==1 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
 
 def test_a_failed_phase_is_taken_up_again_and_a_whole_environment_left_alone(
@@ -44,7 +23,9 @@ def test_a_failed_phase_is_taken_up_again_and_a_whole_environment_left_alone(
     wheels.mkdir()
     told = {"tools": ["tool"], "from_source": []}
     (stack / "stack.json").write_text(json.dumps(told), encoding="utf-8")
-    (stack / "requirements.lock").write_text(wheel(wheels, "tool") + wheel(wheels, "fruit"), encoding="utf-8")
+    (stack / "requirements.lock").write_text(
+        pinned(wheel(wheels, "tool", "1")) + pinned(wheel(wheels, "fruit", "1")), encoding="utf-8"
+    )
     (wheels / "fruit-1-py3-none-any.whl").rename(tmp_path / "fruit-1-py3-none-any.whl")
     for name, value in (("PIP_NO_INDEX", "1"), ("PIP_FIND_LINKS", str(wheels)), ("PIP_CONFIG_FILE", "/dev/null")):
         monkeypatch.setenv(name, value)

@@ -15,21 +15,16 @@ from repro.models.bevformer import build_bevformer
 from repro.recipe import Recipe, load_recipe
 from repro.recipe.schema import CAMERAS
 from repro.stop import Interrupted
-from tests.data.small_nuscenes import COLUMNS, ROWS, VERSION, write_small_nuscenes
+from tests.data.small_nuscenes import COLUMNS, ROWS, VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_nuscenes(tmp_path_factory.mktemp("nuscenes") / "root")
-
-
-@pytest.fixture(scope="module")
-def samples(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Subset:
+def samples(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Subset:
     """Return the six frames of two scenes: four, then two."""
-    index = open_nuscenes(small, VERSION, tmp_path_factory.mktemp("cache"), channels=CAMERAS)
+    index = open_nuscenes(small_root, VERSION, tmp_path_factory.mktemp("cache"), channels=CAMERAS)
     return Subset(index, range(6))
 
 
@@ -45,7 +40,7 @@ def recipe(split: str) -> Recipe:
     )
 
 
-def result_file(small: Path, samples: Subset, folder: Path, split: str, world: int) -> bytes:
+def result_file(small_root: Path, samples: Subset, folder: Path, split: str, world: int) -> bytes:
     """Evaluate as `world` processes would, one after the other, and return the bytes of the result file."""
     settings = recipe(split)
     torch.manual_seed(0)
@@ -53,23 +48,25 @@ def result_file(small: Path, samples: Subset, folder: Path, split: str, world: i
     shares = [share_of(samples.scenes, settings, world=world, rank=rank) for rank in range(world)]
     partials = [folder / f"{split}-{rank}of{world}.jsonl" for rank in range(world)]
     for share, partial in zip(shares, partials, strict=True):
-        predict(model, samples, settings, small, order=share, device="cpu", workers=0, partial=partial, shown=False)
+        predict(
+            model, samples, settings, small_root, order=share, device="cpu", workers=0, partial=partial, shown=False
+        )
     wanted = [samples.tokens[i] for share in shares for i in share]
     write_results(folder / "results.json", gathered(wanted, partials, samples.tokens))
     return (folder / "results.json").read_bytes()
 
 
 def test_whole_scenes_give_the_same_file_for_any_number_of_processes(
-    small: Path, samples: Subset, tmp_path: Path
+    small_root: Path, samples: Subset, tmp_path: Path
 ) -> None:
-    files = [result_file(small, samples, tmp_path, "scene", world) for world in (1, 2, 3)]
+    files = [result_file(small_root, samples, tmp_path, "scene", world) for world in (1, 2, 3)]
     assert files[0] == files[1] == files[2]
     assert all(token.encode() in files[0] for token in samples.tokens)
 
 
-def test_upstreams_chunks_cut_a_scene_and_its_history(small: Path, samples: Subset, tmp_path: Path) -> None:
-    alone, apart = (result_file(small, samples, tmp_path, "upstream", world) for world in (1, 2))
-    assert alone == result_file(small, samples, tmp_path, "scene", 1)
+def test_upstreams_chunks_cut_a_scene_and_its_history(small_root: Path, samples: Subset, tmp_path: Path) -> None:
+    alone, apart = (result_file(small_root, samples, tmp_path, "upstream", world) for world in (1, 2))
+    assert alone == result_file(small_root, samples, tmp_path, "scene", 1)
     first, second = (read_partial(tmp_path / f"upstream-{rank}of2.jsonl") for rank in range(2))
     whole = read_partial(tmp_path / "upstream-0of1.jsonl")
     assert list(first) + list(second) == samples.tokens
@@ -84,7 +81,7 @@ def test_frames_that_no_process_left_are_a_folder_that_is_not_shared(tmp_path: P
         gathered(["a", "b"], [tmp_path / "none.jsonl"], ["a", "b"])
 
 
-def test_asked_to_stop_it_goes_on_at_the_last_scene_border(small: Path, samples: Subset, tmp_path: Path) -> None:
+def test_asked_to_stop_it_goes_on_at_the_last_scene_border(small_root: Path, samples: Subset, tmp_path: Path) -> None:
     settings = recipe("scene")
     torch.manual_seed(0)
     model, partial, asked = build_bevformer(settings), tmp_path / "partial.jsonl", iter([False] * 5 + [True])
@@ -96,7 +93,7 @@ def test_asked_to_stop_it_goes_on_at_the_last_scene_border(small: Path, samples:
                 model,
                 samples,
                 settings,
-                small,
+                small_root,
                 order=order,
                 device="cpu",
                 workers=0,

@@ -13,7 +13,7 @@ from repro.data.dataset import FrameLoader, TrainClips
 from repro.models.bevformer import BEVFormer, history_of
 from repro.recipe import Quirks, load_recipe
 from repro.recipe.schema import CAMERAS
-from tests.data.small_nuscenes import COLUMNS, ROWS, VERSION, write_small_nuscenes
+from tests.data.small_nuscenes import COLUMNS, ROWS, VERSION
 from tests.models import tiny_world as world
 
 if TYPE_CHECKING:
@@ -27,13 +27,8 @@ LAST = 5  # the key frame that clips end with: the second of its scene, whose fi
 
 
 @pytest.fixture(scope="module")
-def dataroot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_nuscenes(tmp_path_factory.mktemp("nuscenes") / "root")
-
-
-@pytest.fixture(scope="module")
-def index(dataroot: Path, tmp_path_factory: pytest.TempPathFactory) -> NuScenesIndex:
-    return open_nuscenes(dataroot, VERSION, tmp_path_factory.mktemp("cache"), channels=CAMERAS)
+def index(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> NuScenesIndex:
+    return open_nuscenes(small_root, VERSION, tmp_path_factory.mktemp("cache"), channels=CAMERAS)
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +44,21 @@ def model() -> BEVFormer:
     return built.eval()
 
 
-def clips(index: NuScenesIndex, dataroot: Path, quirks: Quirks, *, epoch: int = 0) -> TrainClips:
+def clips(index: NuScenesIndex, small_root: Path, quirks: Quirks, *, epoch: int = 0) -> TrainClips:
     """Return the training clips of the tiny recipe at the small images' size."""
     tiny = load_recipe("bevformer_tiny")
     images = tiny.images.model_copy(update={"raw_size": (ROWS, COLUMNS)})
     model = tiny.model.model_copy(update={"quirks": quirks})
     recipe = tiny.model_copy(update={"images": images, "model": model})
-    return TrainClips(index, FrameLoader(dataroot, recipe), seed=0, epoch=epoch)
+    return TrainClips(index, FrameLoader(small_root, recipe), seed=0, epoch=epoch)
 
 
-def clip_of(index: NuScenesIndex, dataroot: Path, quirks: Quirks, *, left_out: int) -> Clip:
+def clip_of(index: NuScenesIndex, small_root: Path, quirks: Quirks, *, left_out: int) -> Clip:
     """Return the clip that ends with frame 5 and leaves out one of the frames 2, 3 (other scene) and 4."""
     wanted = [index[i].token for i in (2, 3, 4) if i != left_out]
     for epoch in range(40):  # which frame is left out depends on nothing but (seed, epoch, index)
-        if tokens_of(clips(index, dataroot, HEAD, epoch=epoch)[LAST])[:-1] == wanted:
-            return clips(index, dataroot, quirks, epoch=epoch)[LAST]
+        if tokens_of(clips(index, small_root, HEAD, epoch=epoch)[LAST])[:-1] == wanted:
+            return clips(index, small_root, quirks, epoch=epoch)[LAST]
     raise AssertionError(f"frame {left_out} was never the one left out in 40 epochs")
 
 
@@ -81,21 +76,21 @@ def test_the_border_lies_where_these_tests_think(index: NuScenesIndex) -> None:
 
 
 def test_drop_keeps_the_other_scenes_frames_and_cuts_the_history_at_the_border(
-    index: NuScenesIndex, dataroot: Path
+    index: NuScenesIndex, small_root: Path
 ) -> None:
-    early = clip_of(index, dataroot, HEAD, left_out=2)
+    early = clip_of(index, small_root, HEAD, left_out=2)
     assert tokens_of(early) == [index[i].token for i in (3, 4, 5)]
     assert linked_of(early) == [False, False, True]
-    late = clip_of(index, dataroot, HEAD, left_out=4)
+    late = clip_of(index, small_root, HEAD, left_out=4)
     assert tokens_of(late) == [index[i].token for i in (2, 3, 5)]
     assert linked_of(late) == [False, True, False]
     assert not late.frames[-1].can_bus[0, [0, 1, 2, 17]].any()
 
 
 def test_duplicate_shows_the_oldest_frame_of_the_own_scene_once_more_standing_still(
-    index: NuScenesIndex, dataroot: Path
+    index: NuScenesIndex, small_root: Path
 ) -> None:
-    early = clip_of(index, dataroot, RELEASED, left_out=2)
+    early = clip_of(index, small_root, RELEASED, left_out=2)
     assert tokens_of(early) == [index[i].token for i in (4, 4, 5)]
     assert linked_of(early) == [False, True, True]
     assert not early.frames[1].can_bus[0, [0, 1, 2, 17]].any()
@@ -104,16 +99,16 @@ def test_duplicate_shows_the_oldest_frame_of_the_own_scene_once_more_standing_st
     np.testing.assert_allclose(float(moved.norm()), 3.0, atol=0.2)  # from frame 4, not from another scene
 
 
-def test_duplicate_may_leave_nothing_but_the_current_frame(index: NuScenesIndex, dataroot: Path) -> None:
-    late = clip_of(index, dataroot, RELEASED, left_out=4)
+def test_duplicate_may_leave_nothing_but_the_current_frame(index: NuScenesIndex, small_root: Path) -> None:
+    late = clip_of(index, small_root, RELEASED, left_out=4)
     assert tokens_of(late) == [index[LAST].token] * 3
     assert linked_of(late) == [False, True, True]
     assert all(torch.equal(frame.images, late.frames[0].images) for frame in late.frames)
     assert not torch.cat([frame.can_bus[:, [0, 1, 2, 17]] for frame in late.frames]).any()
 
 
-def test_away_from_borders_both_make_the_same_clip(index: NuScenesIndex, dataroot: Path) -> None:
-    head, released = (clips(index, dataroot, quirks)[3] for quirks in (HEAD, RELEASED))
+def test_away_from_borders_both_make_the_same_clip(index: NuScenesIndex, small_root: Path) -> None:
+    head, released = (clips(index, small_root, quirks)[3] for quirks in (HEAD, RELEASED))
     assert tokens_of(head) == tokens_of(released)
     assert linked_of(head) == linked_of(released) == [False, True, True]
     for one, other in zip(head.frames, released.frames, strict=True):
@@ -123,13 +118,13 @@ def test_away_from_borders_both_make_the_same_clip(index: NuScenesIndex, dataroo
 
 @torch.no_grad()
 def test_drop_trains_the_frame_after_a_border_as_a_first_frame(
-    index: NuScenesIndex, dataroot: Path, model: BEVFormer
+    index: NuScenesIndex, small_root: Path, model: BEVFormer
 ) -> None:
-    late = clip_of(index, dataroot, HEAD, left_out=4)
+    late = clip_of(index, small_root, HEAD, left_out=4)
     history, current = history_of(model, late.frames[:-1]), late.frames[-1]
     assert history is not None
     assert torch.equal(model(current, history).bev, model(current, None).bev)
-    early = clip_of(index, dataroot, HEAD, left_out=2)
+    early = clip_of(index, small_root, HEAD, left_out=2)
     history = history_of(model, early.frames[:-1])
     assert history is not None
     torch.testing.assert_close(history, model(early.frames[1], None).bev)  # frame 3 left nothing behind
@@ -137,10 +132,10 @@ def test_drop_trains_the_frame_after_a_border_as_a_first_frame(
 
 @torch.no_grad()
 def test_duplicate_always_trains_with_a_history_of_the_own_scene(
-    index: NuScenesIndex, dataroot: Path, model: BEVFormer
+    index: NuScenesIndex, small_root: Path, model: BEVFormer
 ) -> None:
     for left_out in (2, 4):
-        clip = clip_of(index, dataroot, RELEASED, left_out=left_out)
+        clip = clip_of(index, small_root, RELEASED, left_out=left_out)
         history = history_of(model, clip.frames[:-1])
         assert history is not None
         first = model(clip.frames[0], None).bev
