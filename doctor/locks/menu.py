@@ -117,7 +117,7 @@ def _wanted(pins: Sequence[Pin], there: Environment) -> list[Pin]:
 
 
 def _end(found: Sequence[Difference], prefix: Path) -> str:
-    words = f"{len(found)} differences" if found else "all as the lock says"
+    words = f"{len(found)} difference{'s' * (len(found) > 1)}" if found else "all as the lock says"
     unnoted = "" if noted(prefix) else "; nobody noted its RECORDs when it was made, so a rewritten one is not seen"
     return words + unnoted
 
