@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import resource
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +58,12 @@ def install_programs(programs: Mapping[str, str] = DOCKER) -> None:
     """Install what is missing, in CI only: nobody's own machine gets packages from a test."""
     if os.getuid() != 0:
         unavailable("it needs root")
+    with (Path(tempfile.gettempdir()) / "bevready-tests-apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other test processes want packages too, and apt-get serves one
+        _install_missing(programs)
+
+
+def _install_missing(programs: Mapping[str, str]) -> None:
     missing = [package for program, package in programs.items() if shutil.which(program) is None]
     if not missing:
         return
