@@ -60,10 +60,15 @@ def connect(env: Mapping[str, str] = os.environ) -> Engine:
         address=address,
         name="podman" if "podman" in parts.lower() else "docker",
         version=str(told.get("Version", "?")),
-        rootless=any("rootless" in str(option) for option in info.get("SecurityOptions") or ()),
+        rootless=is_rootless(info),
         runtimes=tuple(sorted(info.get("Runtimes") or ())),
         root=str(info.get("DockerRootDir") or ""),
     )
+
+
+def is_rootless(info: Mapping[str, Any]) -> bool:
+    """Return whether an engine runs without root: docker lists it among its security options, podman says it aside."""
+    return bool(info.get("Rootless")) or any("rootless" in str(option) for option in info.get("SecurityOptions") or ())
 
 
 def find_address(env: Mapping[str, str]) -> str:

@@ -49,7 +49,7 @@ def write_spec(engine: Engine, node: str) -> bool:
             {"hostPath": str(ROOT / "LICENSE"), "containerPath": "/usr/lib/libcuda.so.1", "options": ["ro", "rbind"]}
         ],
     }
-    spec = {"cdiVersion": "0.3.0", "kind": "nvidia.com/gpu", "devices": [{"name": "all", "containerEdits": edits}]}
+    spec = {"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [{"name": "all", "containerEdits": edits}]}
     if folder.is_dir():
         (folder / "nvidia.json").write_text(json.dumps(spec), encoding="utf-8")
     return folder.is_dir()

@@ -92,3 +92,11 @@ def test_compose_reads_data_and_has_room_for_workers() -> None:
     text = (ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8")
     assert re.search(r"target: /data/nuscenes\n +read_only: true", text)
     assert "shm_size: 8gb" in text
+
+
+def test_every_device_of_compose_names_its_capabilities() -> None:
+    text = (ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8")
+    devices = re.split(r"^ +- driver: ", text, flags=re.MULTILINE)[1:]
+    assert len(devices) == 2
+    # docker compose 2.26 refuses the whole file otherwise: devices.0 capabilities is required
+    assert all(re.search(r"^ +capabilities: \[gpu\]", device, re.MULTILINE) for device in devices)

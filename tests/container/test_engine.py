@@ -12,7 +12,7 @@ import pytest
 
 from repro.__main__ import main as run_repro
 from repro.containers.building import BuildError, Order, follow
-from repro.containers.engine import Engine, EngineError, connect, find_address
+from repro.containers.engine import Engine, EngineError, connect, find_address, is_rootless
 from repro.containers.libpod import specification
 from repro.containers.menu import RefusedError, choose_gpus, main, without_container
 from repro.containers.running import Errand, Mount, settings
@@ -95,6 +95,20 @@ class TestFindingAnEngine:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
         assert main(["build", "--base", "x@sha256:0"]) == 3
         assert "start the engine" in capsys.readouterr().err
+
+
+class TestRootless:
+    @pytest.mark.parametrize(
+        ("info", "rootless"),
+        [
+            ({"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"]}, True),  # docker
+            ({"SecurityOptions": ["name=seccomp,profile=default"], "Rootless": True}, True),  # podman 4.3
+            ({"SecurityOptions": ["name=seccomp,profile=default"], "Rootless": False}, False),
+            ({"SecurityOptions": None}, False),
+        ],
+    )
+    def test_each_engine_says_it_in_its_own_way(self, *, info: dict[str, object], rootless: bool) -> None:
+        assert is_rootless(info) is rootless
 
 
 class TestContainerSettings:
