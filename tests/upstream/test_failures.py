@@ -179,6 +179,19 @@ class RunsCode:
         return os.mkdir, (str(self.trace),)
 
 
+def test_a_program_that_says_nothing_is_not_waited_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repro.upstream.exchange.FIRST_WORD_S", 0.3)
+    mute = tmp_path / "mute"
+    mute.write_text("#!/bin/sh\nexec sleep 600\n", encoding="utf-8")
+    mute.chmod(0o755)
+    checkout = str(write_broken(tmp_path / "checkout", {}))
+    code, told = complaint(capfd, "--checkout", checkout, "--python", str(mute))
+    assert code == 3
+    assert f"{mute}: said nothing in 0 s; expected a Python interpreter: --python PATH" in told
+
+
 def test_a_disk_without_room_is_told_with_the_folder_that_is_meant(tmp_path: Path) -> None:
     checkout = str(write_broken(tmp_path / "checkout", {}))
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))\n"
