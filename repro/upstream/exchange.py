@@ -95,12 +95,20 @@ class Upstream:
         except queue.Empty:
             raise silent(self.python, timeout or 0.0) from None
         if told is None:
-            raise died(self.python, self.process.wait(END_S), self._last_words())
+            raise died(self.python, self._end(), self._last_words())
         if told["is"] == "failed":
             raise failed(told, python=self.python, versions=self.versions, said=self._last_words())
         if told["is"] not in expected:
             raise UpstreamError(f"{self.python}: expected {' or '.join(expected)}, heard {told['is']}", NO_LOOK)
         return told
+
+    def _end(self) -> int:
+        """Return the exit code of a process that has closed its output, and so is about to end."""
+        try:
+            return self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
     def _last_words(self) -> str:
         return (self.scratch / "stderr.txt").read_text(encoding="utf-8", errors="replace")

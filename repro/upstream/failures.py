@@ -34,7 +34,8 @@ class UpstreamError(RuntimeError):
 
 def silent(python: Path, seconds: float) -> UpstreamError:
     """Return the error for a program that says nothing."""
-    return UpstreamError(f"{python}: said nothing in {seconds:.0f} s; expected a Python interpreter: --python PATH")
+    words = f"{python}: said nothing in {seconds:.0f} s; expected a Python interpreter: --python PATH"
+    return UpstreamError(words, NO_LOOK)
 
 
 def no_room(words: str, folder: str) -> UpstreamError:

@@ -9,7 +9,7 @@ from tests.upstream.stand_in import PLUGIN
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONFIG = "projects/configs/bevformer/bevformer_tiny.py"
+CONFIG = "projects/configs/bevformer/bevformer_nano.py"
 WORKING = {
     "torch/__init__.py": """
 __version__ = "1.9.1"

@@ -31,7 +31,7 @@ WAITS = "import os, pathlib, time\npathlib.Path({pid!r}).write_text(str(os.getpi
 
 def complaint(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     """Run the command with --json, and return its exit code and what its document complains of."""
-    code = main(["compare-upstream", *words, "--json"])
+    code = main(["compare-upstream", "--recipe", "bevformer_nano", *words, "--json"])
     told = json.loads(capfd.readouterr().out)
     assert told["ok"] is False
     return code, told["error"]
@@ -96,7 +96,7 @@ def test_an_mmcv_whose_deformable_convolutions_need_cuda_is_named_before_anythin
         (
             ("bare/projects/mmdet3d_plugin/",),
             "bare",
-            ("no configuration bevformer_tiny", "there: none", "--config PATH"),
+            ("no configuration bevformer_nano", "there: none", "--config PATH"),
         ),
     ],
     ids=["nothing", "empty", "another project", "its parent", "no configurations"],
@@ -136,27 +136,21 @@ def test_words_that_lead_nowhere_are_told_before_a_process_starts(
         assert part in told
 
 
-def test_a_checkpoint_that_does_not_fit_says_which_weights_and_what_it_fits(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    file, nano = tmp_path / "nano.pth", load_recipe("bevformer_nano")
-    export_upstream(build_bevformer(nano), nano, file)
+def test_a_checkpoint_that_does_not_fit_says_which_weights(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file, recipe = tmp_path / "nano.pth", load_recipe("bevformer_nano")
+    export_upstream(build_bevformer(recipe), recipe, file)
+    content = torch.load(file, weights_only=True)
+    state = content["state_dict"]
+    del state["pts_bbox_head.transformer.level_embeds"]
+    state["pts_bbox_head.transformer.gate.weight"] = torch.zeros(1)
+    state["pts_bbox_head.query_embedding.weight"] = torch.zeros(900, 256)
+    torch.save(content, file)
     checkout = str(write_broken(tmp_path / "checkout", {}))
-    code, told = complaint(
-        capfd,
-        "--checkout",
-        checkout,
-        "--python",
-        sys.executable,
-        "--checkpoint",
-        str(file),
-        "--recipe",
-        "bevformer_tiny",
-    )
+    code, told = complaint(capfd, "--checkout", checkout, "--python", sys.executable, "--checkpoint", str(file))
     assert code == 2
-    assert f"{file}: the checkpoint of another model: " in told
-    assert "394 tensors are missing (backbone." in told
-    assert "it fits --recipe bevformer_nano" in told
+    assert f"{file}: the checkpoint of another model: 1 tensors are missing (level_embeddings)" in told
+    assert "1 are not of this model (pts_bbox_head.transformer.gate.weight)" in told
+    assert "object_queries.weight is [900, 256] in the file, [300, 256] in the model" in told
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -179,14 +173,32 @@ class RunsCode:
         return os.mkdir, (str(self.trace),)
 
 
+def test_a_program_that_says_nothing_is_not_waited_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repro.upstream.exchange.FIRST_WORD_S", 0.3)
+    mute = tmp_path / "mute"
+    mute.write_text("#!/bin/sh\nexec sleep 600\n", encoding="utf-8")
+    mute.chmod(0o755)
+    checkout = str(write_broken(tmp_path / "checkout", {}))
+    code, told = complaint(capfd, "--checkout", checkout, "--python", str(mute))
+    assert code == 3
+    assert f"{mute}: said nothing in 0 s; expected a Python interpreter: --python PATH" in told
+
+
 def test_a_disk_without_room_is_told_with_the_folder_that_is_meant(tmp_path: Path) -> None:
     checkout = str(write_broken(tmp_path / "checkout", {}))
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))\n"
     limited += "from repro.__main__ import main\nsys.exit(main(sys.argv[1:]))"
-    words = ["compare-upstream", "--checkout", checkout, "--python", sys.executable, "--json"]
+    words = ["compare-upstream", "--recipe", "bevformer_nano", "--checkout", checkout, "--python", sys.executable]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", limited, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", limited, *words, "--json"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 3
     assert "File too large; expected room for what their layers return" in json.loads(done.stdout)["error"]
@@ -199,7 +211,7 @@ def waiting(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, Path]]
     place, pid = tmp_path / "tmp", tmp_path / "pid"
     place.mkdir()
     checkout = write_broken(tmp_path / "checkout", {CONFIG: "", f"{PLUGIN}/__init__.py": WAITS.format(pid=str(pid))})
-    words = ["--checkout", str(checkout), "--python", sys.executable]
+    words = ["--recipe", "bevformer_nano", "--checkout", str(checkout), "--python", sys.executable]
     process = subprocess.Popen(
         [sys.executable, "-m", "repro", "compare-upstream", *words, "--json"],
         cwd=ROOT, env={**os.environ, "TMPDIR": str(place)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
