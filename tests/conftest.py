@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from repro.data.coco.synth import SynthOptions, write_synth_coco
 from repro.data.synth import write_synth
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# a busy machine is slow, not wrong
+settings.register_profile("bevready", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("bevready")
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,7 @@ def test_released_weights_have_a_tight_tolerance_for_nothing_was_drawn_at_random
     assert verdict.comparisons[0].tolerance == 0.001
 
 
-@settings(deadline=None, max_examples=50)  # each reads the recipe that comes with bevready
+@settings(max_examples=50)  # each reads the recipe that comes with bevready
 @given(
     nds=st.floats(0, 1),
     mean_ap=st.floats(0, 1),

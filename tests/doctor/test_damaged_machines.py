@@ -49,7 +49,7 @@ def damages(answer: Any) -> list[Any]:
     return [[0, 0], [-1, -1], "", "/", "w", [1 << 70, 1 << 70]]
 
 
-@settings(deadline=None, max_examples=150)  # a busy machine is slow, not wrong
+@settings(max_examples=150)  # a busy machine is slow, not wrong
 @given(damaged_machines(), st.sampled_from(GOALS))
 def test_a_damaged_recording_is_judged(document: dict[str, Any], goal: Goal) -> None:
     replay = Replay(document)

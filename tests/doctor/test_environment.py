@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from doctor.facts import Copy, Environment, Extensions, Unknown
@@ -100,7 +100,6 @@ class TestParsers:
         parse_libstdcxx(text)
         parse_tag(text)
 
-    @settings(deadline=None)
     @given(st.data())
     def test_a_damaged_answer(self, data: st.DataObject) -> None:
         at = data.draw(st.integers(0, len(ANSWER) - 1))
@@ -109,7 +108,6 @@ class TestParsers:
         parse_extensions(changed)
         prefixes_of(changed)
 
-    @settings(deadline=None)
     @given(
         st.dictionaries(
             st.sampled_from(["prefix", "copies", "torch", "conda", "extensions", "editable", "folders", "modules"]),
@@ -127,7 +125,6 @@ class TestParsers:
         assert isinstance(parse_environment(text, "x86_64"), Environment)
         parse_extensions(text)
 
-    @settings(deadline=None)
     @given(
         st.dictionaries(
             st.sampled_from(["versions", "needed", "archs", "missing", "lacking", "problem", "compared_with"]),

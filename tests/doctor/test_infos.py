@@ -176,7 +176,7 @@ def spoilt(at: int, to: bytes) -> bytes:
     return GOOD[:at] + to + GOOD[at + len(to) :]
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(HARMLESS | st.builds(spoilt, st.integers(0, 4000), HARMLESS.map(lambda data: data[:6])))
 def test_any_bytes_end_in_an_answer(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.pkl").write_bytes(data)

@@ -78,13 +78,11 @@ class TestDeviceCode:
         endless = struct.pack("<IHHQ", 0xBA55ED50, 1, 16, 1 << 62) + bytes(64)
         assert architectures(memoryview(endless)) == ()
 
-    @settings(deadline=None)
     @given(st.binary(max_size=300))
     @example(struct.pack("<IHHQ", 0xBA55ED50, 1, 0, 0) * 8)
     def test_any_bytes(self, data: bytes) -> None:
         architectures(memoryview(data))
 
-    @settings(deadline=None)
     @given(st.data())
     def test_a_damaged_one(self, data: st.DataObject) -> None:
         changed = bytearray(DEVICE_CODE)
@@ -245,7 +243,7 @@ class TestHostileFiles:
         answer = LiveHost().inspect(str(tmp_path / "bad.so"), ())
         assert answer == {"problem": "not a 64-bit little-endian ELF file"}
 
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(st.data())
     def test_a_damaged_extension_is_read_or_refused(self, data: st.DataObject) -> None:
         changed = bytearray(EXTENSION.read_bytes())

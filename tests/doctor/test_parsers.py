@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from doctor.facts import Gpu, Torch, Unknown
@@ -249,14 +249,12 @@ KEYS = [
 DOCUMENTS = st.dictionaries(st.sampled_from(KEYS), VALUES).map(json.dumps)
 
 
-@settings(deadline=None)  # a busy machine is slow, not wrong
 @given(TEXTS)
 def test_no_parser_fails_on_any_text(text: str) -> None:
     for parse in PARSERS:
         parse(text)
 
 
-@settings(deadline=None)
 @given(DOCUMENTS)
 def test_no_parser_fails_on_any_document(text: str) -> None:
     for parse in PARSERS:

@@ -240,7 +240,7 @@ PARSERS: list[tuple[Callable[[str], object], str]] = [
 
 
 @pytest.mark.parametrize(("parse", "sample"), PARSERS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_text_makes_a_parser_fail(parse: Callable[[str], object], sample: str, data: st.DataObject) -> None:
     parse(data.draw(st.text(max_size=200)))
@@ -249,7 +249,7 @@ def test_no_text_makes_a_parser_fail(parse: Callable[[str], object], sample: str
     parse(sample[:start] + data.draw(st.text(max_size=6)) + sample[end:])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),

@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from doctor.facts import DkmsBuild, Flavour, Gpu
@@ -365,14 +365,12 @@ def spoilt(sample: str, seed: int) -> str:
     return sample
 
 
-@settings(deadline=None)  # a busy machine is slow, not wrong
 @given(st.text(max_size=300))
 def test_no_parser_fails_on_any_text(text: str) -> None:
     for parse in PARSERS:
         parse(text)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(SAMPLES), st.integers(0, 1 << 32))
 def test_no_parser_fails_on_spoilt_output(sample: str, seed: int) -> None:
     for parse in PARSERS:

@@ -122,7 +122,7 @@ KINDS = ["commands", "files", "tails", "folders", "links", "access", "space", "v
 KINDS += ["mounts"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(KINDS), ROWS | VALUES))
 def test_any_recording_can_be_examined(document: dict[str, Any]) -> None:
     replay = Replay(json.loads(json.dumps(document)))
@@ -163,9 +163,7 @@ def spoilt_recordings(draw: st.DrawFn) -> dict[str, Any]:
     return document
 
 
-@settings(
-    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     spoilt_recordings(), st.sampled_from(["--json", "--markdown", "--issue", "--strict"]), st.sampled_from(["en", "zh"])
 )

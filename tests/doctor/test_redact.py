@@ -120,7 +120,7 @@ AROUND = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(SECRETS, AROUND, st.sampled_from(["files", "variables", "links", "commands", "folders", "subject"]))
 def test_no_secret_comes_out_of_any_field(secret: str, around: str, field: str) -> None:
     told = around.format(secret)

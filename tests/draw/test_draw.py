@@ -146,7 +146,7 @@ def test_a_data_set_that_moved_is_found_with_dataroot(
     assert drawn(capsys.readouterr().out) == ["scene-0061-02.png"]
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(place=st.integers(0, 1000), byte=st.integers(0, 255))
 def test_a_damaged_result_file_is_read_or_refused_in_words(tmp_path: Path, place: int, byte: int) -> None:
     entry = ResultBox(

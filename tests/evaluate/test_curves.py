@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from repro.artifacts import PrecisionCurves
@@ -43,7 +43,6 @@ def test_average_precision_of_nuscenes_follows_from_the_curves(synth_root: Path,
     assert compared > 2
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_average_precision_of_coco_is_the_mean_of_its_curve(seed: int) -> None:
     rng = np.random.default_rng(seed)

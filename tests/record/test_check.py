@@ -117,7 +117,7 @@ EDITED = (
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(name=st.sampled_from(EDITED), where=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
 def test_one_changed_byte_anywhere_is_rejected(kept: Path, name: str, where: float, change: int) -> None:
     path = kept / name

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from repro.record.schema import Record, RecordError, json_schema_text, parse_record, read_record, text_of
@@ -21,7 +21,6 @@ def test_a_record_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     assert read_record(tmp_path / "record.json") == plain_record()
 
 
-@settings(deadline=None)
 @given(place=st.integers(0, len(WRITTEN) - 1), byte=st.integers(0, 255))
 def test_any_one_changed_byte_is_refused(place: int, byte: int) -> None:
     changed = WRITTEN[:place] + bytes([byte]) + WRITTEN[place + 1 :]
@@ -32,7 +31,6 @@ def test_any_one_changed_byte_is_refused(place: int, byte: int) -> None:
         parse_record(changed, "r")
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(WRITTEN) - 1), st.binary(max_size=3))
 def test_bytes_that_go_or_come_are_refused(place: int, more: bytes) -> None:
     for changed in (WRITTEN[:place], WRITTEN[:place] + WRITTEN[place + 1 :], WRITTEN + b"\n" + more):
@@ -47,7 +45,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(Record.model_fields)), JSON)
 def test_a_field_of_any_other_shape_is_refused_in_words(name: str, value: object) -> None:
     document = json.loads(WRITTEN)
@@ -57,7 +54,6 @@ def test_a_field_of_any_other_shape_is_refused_in_words(name: str, value: object
         parse_record(json.dumps(document | {name: value}, indent=1).encode(), "r")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_record_are_refused_in_words(content: bytes) -> None:
     with pytest.raises(RecordError, match="r: "):

@@ -12,7 +12,7 @@ NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 6))
 LINES = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=40)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(LINES)
 def test_every_point_lies_inside_the_axes(line: list[tuple[float, float]]) -> None:
     chart = line_chart("a", {"b": line}, x_name="x", y_name="y")

@@ -125,7 +125,7 @@ def test_hostile_words_stay_words() -> None:
     assert "window.stolen" in " ".join(outline(page_named(HOSTILE)).text)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), min_size=1).map(lambda w: f"x{w}x"))
 def test_no_word_changes_the_page_around_it(word: str) -> None:
     html = page_named(word.replace("`", ""))

@@ -110,7 +110,7 @@ WEIRD = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=150)
 @given(key=st.sampled_from([*WHOLE, "global_from_ego", "can_bus", "token"]), value=WEIRD, inside=st.booleans())
 def test_whatever_stands_in_the_file_is_read_or_refused_in_words(
     tmp_path: Path, *, key: str, value: Any, inside: bool
@@ -123,7 +123,7 @@ def test_whatever_stands_in_the_file_is_read_or_refused_in_words(
         assert FILE in str(error)  # noqa: PT017 — either ending is fine
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_json_are_refused_in_words(tmp_path: Path, data: bytes) -> None:
     (tmp_path / FILE).write_bytes(data)

@@ -77,7 +77,7 @@ def test_a_mirror_image_swaps_left_and_right() -> None:
     assert np.array_equal(flip(image).pixels, scene(80, 100, (20, 10, 60, 50)).pixels)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(SIDES, SIDES, st.integers(0, 1000))
 def test_a_crop_has_the_sizes_upstream_draws_and_keeps_what_is_inside(rows: int, columns: int, seed: int) -> None:
     image = crop(scene(rows, columns, (2, 3, 8, 9)), CROP, np.random.RandomState(seed))
@@ -90,7 +90,7 @@ def test_a_crop_has_the_sizes_upstream_draws_and_keeps_what_is_inside(rows: int,
         assert not image.pixels.any()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(SIDES, SIDES, st.integers(0, 1000))
 def test_an_augmented_image_stays_under_the_cap_with_its_boxes_inside(rows: int, columns: int, seed: int) -> None:
     image = augment(scene(rows, columns, (2, 3, 8, 9)), ALL_CROPPED, "cv2", np.random.RandomState(seed))

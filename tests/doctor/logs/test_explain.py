@@ -125,14 +125,14 @@ class TestNothingKnown:
         assert [hit.signature.name for hit in told.hits] == ["traceback-cut"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=2000))
 @example(b"\xff\xfe\x00")
 def test_any_bytes_are_a_log(log: bytes) -> None:
     explain(log)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(ALL_SIGNATURES), st.data())
 def test_a_damaged_sample_never_ends_in_an_exception(signature: object, data: st.DataObject) -> None:
     sample = bytearray(getattr(signature, "sample").encode())  # noqa: B009 — hypothesis types it as object
@@ -144,7 +144,6 @@ def test_a_damaged_sample_never_ends_in_an_exception(signature: object, data: st
         assert all(hit.fix)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=3000))
 def test_normalising_twice_changes_nothing(text: str) -> None:
     once = normalise(text)

@@ -71,7 +71,7 @@ def indexed(folder: Path, content: dict[str, Any]) -> CocoIndex:
     return open_annotations(write(folder / "truth.json", content), folder)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.integers(1, 12))
 def test_the_figures_are_those_of_pycocotools(tmp_path_factory: pytest.TempPathFactory, seed: int, images: int) -> None:
     truth, found = random_set(np.random.RandomState(seed), images)
@@ -128,7 +128,7 @@ def test_images_without_boxes_cannot_be_judged(one_person: CocoIndex, tmp_path: 
 
 
 @given(st.one_of(st.binary(max_size=30), st.recursive(st.none() | st.text(), st.lists, max_leaves=5).map(json.dumps)))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_damaged_result_file_is_named(tmp_path_factory: pytest.TempPathFactory, content: bytes | str) -> None:
     folder = tmp_path_factory.mktemp("damaged")
     index = indexed(folder, document([image_row(1)], [box_row(1, 1, [1, 1, 2, 2])]))
