@@ -8,7 +8,15 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -37,16 +45,19 @@ class _RateColumn(TextColumn):
 
 @contextmanager
 def progress(
-    label: str, total: int, *, done: int = 0, tty: bool | None = None, shown: bool = True
+    label: str, total: int, *, done: int = 0, alike: bool = True, tty: bool | None = None, shown: bool = True
 ) -> Iterator[Advance]:
-    """Show how far `label` is, out of `total` units of which `done` were there already."""
+    """Show how far `label` is, out of `total` units of which `done` were there already.
+
+    Units that are not `alike` (one takes a second, another an hour) tell how long it took so far, and foretell nothing.
+    """
     if not shown:  # one of several processes speaks for all
         yield _silent
     elif sys.stderr.isatty() if tty is None else tty:
-        with _bar(label, total, done) as advance:
+        with _bar(label, total, done, alike=alike) as advance:
             yield advance
     else:
-        yield _lines(label, total, done)
+        yield _lines(label, total, done, alike=alike)
 
 
 @contextmanager
@@ -67,16 +78,11 @@ def told(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def _bar(label: str, total: int, done: int) -> Iterator[Advance]:
-    columns = (
-        TextColumn("{task.description:<9}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _RateColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=120) as bar:
+def _bar(label: str, total: int, done: int, *, alike: bool) -> Iterator[Advance]:
+    times = (_RateColumn(), TimeRemainingColumn()) if alike else (TimeElapsedColumn(),)
+    columns = (TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(), *times)
+    note_column = TextColumn("{task.fields[note]}")
+    with Progress(*columns, note_column, console=Console(stderr=True), speed_estimate_period=120) as bar:
         task = bar.add_task(label, total=total, completed=done, note="")
 
         def advance(steps: int = 1, note: str = "") -> None:
@@ -89,7 +95,7 @@ def _silent(steps: int = 1, note: str = "") -> None:
     """Count in silence."""
 
 
-def _lines(label: str, total: int, done: int) -> Advance:
+def _lines(label: str, total: int, done: int, *, alike: bool) -> Advance:
     started = time.monotonic()
     last_line = started - SECONDS_BETWEEN_LINES + SECONDS_BEFORE_FIRST
     count = done
@@ -101,12 +107,18 @@ def _lines(label: str, total: int, done: int) -> Advance:
         if now - last_line < SECONDS_BETWEEN_LINES and count < total:
             return
         last_line = now
-        speed = (count - done) / max(now - started, 1e-9)
-        left = duration_words((total - count) / speed) + " left" if count < total else "done"
-        line = f"{label} {count}/{total} · {rate_words(speed)} · {left} {note}".rstrip()
+        times = _pace(count - done, total - count, now - started) if alike else f"after {duration_words(now - started)}"
+        line = f"{label} {count}/{total} · {times} {note}".rstrip()
         print(line, file=sys.stderr, flush=True)  # noqa: T201 — showing progress is this room's purpose
 
     return advance
+
+
+def _pace(done: int, left: int, seconds: float) -> str:
+    """Return the rate so far and, from it, what is left."""
+    speed = done / max(seconds, 1e-9)
+    end = (f"{duration_words(left / speed)} left" if speed else "") if left else "done"
+    return " · ".join(word for word in (rate_words(speed), end) if word)
 
 
 def rate_words(per_second: float) -> str:

@@ -34,6 +34,25 @@ def test_slow_work_says_early_how_long_it_will_take(
     assert lines == ["train 1/10 · 4.0 s each · 36 s left", "train 4/10 · 4.0 s each · 24 s left"]
 
 
+def test_of_steps_that_take_seconds_or_an_hour_no_end_is_foretold(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 4.0, 300.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    with progress("image", 10, alike=False, tty=False) as advance:
+        advance(1, "COPY")
+        advance(0, "pip")
+    assert capsys.readouterr().err.splitlines() == ["image 1/10 · after 4 s COPY", "image 1/10 · after 5 min pip"]
+
+
+def test_a_bar_of_unlike_steps_shows_the_time_that_passed(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("image", 3, alike=False, tty=True) as advance:
+        advance(1, "COPY")
+    text = capsys.readouterr().err
+    assert "0:00:0" in text
+    assert "/s" not in text
+
+
 def test_a_resumed_bar_starts_where_the_work_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("train", 10, done=8, tty=False) as advance:
         advance(2)

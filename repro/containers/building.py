@@ -166,7 +166,7 @@ class _Steps:
         number, total = int(step[1]), int(step[2])
         self.now = f"step {number} of {total} ({step[3][:60]})"
         if self._advance is None:
-            self._advance = self._shown.enter_context(progress(self._label, total))
+            self._advance = self._shown.enter_context(progress(self._label, total, alike=False))
         self._advance(number - 1 - self._done, note=step[3][:60])
         self._done = number - 1
 
