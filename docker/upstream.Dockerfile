@@ -8,9 +8,9 @@ COPY docker/certificates/ /usr/local/share/bevready-certificates/
 # The base's digest pins its packages; Debian's mirrors drop old versions, so a version named here would stop to build.
 # hadolint ignore=DL3008
 RUN set -eu; \
-    if [ ! -x /usr/bin/python3 ] || [ ! -s /etc/ssl/certs/ca-certificates.crt ]; then \
+    if ! /usr/bin/python3 -c 'import ensurepip, venv' || [ ! -s /etc/ssl/certs/ca-certificates.crt ]; then \
         apt-get update; \
-        apt-get install --yes --no-install-recommends ca-certificates python3; \
+        apt-get install --yes --no-install-recommends ca-certificates python3 python3-venv; \
         rm -rf /var/lib/apt/lists/*; \
     fi; \
     for file in /usr/local/share/bevready-certificates/*.crt; do \

@@ -161,9 +161,14 @@ def _doctor(words: argparse.Namespace) -> int:
     sys.stdout.write(f"inside     {tag_of(words.stack)}\n")
     sys.stdout.flush()
     words.force = True  # what does not fit was said
-    asked = (PYTHON, "-m", "doctor") if words.stack != UPSTREAM else ("python3", "-m", "doctor", "--python", PYTHON)
-    code = _go(words, asked, (), Path("/work"), seen=seen)
+    code = _go(words, doctor_inside(words.stack), (), Path("/work"), seen=seen)
     return BAD_INPUT if seen.num_problems or problems else code
+
+
+def doctor_inside(stack: str) -> tuple[str, ...]:
+    """Return the words that ask the doctor in a stack's image; beside Python 3.8 it runs on the distribution's."""
+    asked = ("-m", "doctor")
+    return ("/usr/bin/python3", *asked, "--python", PYTHON) if stack == UPSTREAM else (PYTHON, *asked)
 
 
 def run_recipe(words: argparse.Namespace) -> int:

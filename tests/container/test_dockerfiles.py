@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from repro.containers.labels import ARCHS, BASE_DIGEST, BASE_NAME, MIN_DRIVER, SOURCES, STACK
+from repro.containers.menu import doctor_inside
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
@@ -66,6 +68,14 @@ def test_the_last_stage_is_an_ordinary_user_with_the_doctor_as_its_health(path: 
     users = [line for line in last if line.startswith("USER")]
     assert users == ["USER 1000:1000"]
     assert any(line.startswith("HEALTHCHECK") and '"-m", "doctor"' in line for line in last)
+
+
+@pytest.mark.parametrize(("stack", "name"), [("cu130", "native"), ("upstream", "upstream")])
+def test_docker_doctor_asks_inside_what_the_health_check_asks(stack: str, name: str) -> None:
+    (health,) = [
+        line for line in instructions(ROOT / "docker" / f"{name}.Dockerfile") if line.startswith("HEALTHCHECK")
+    ]
+    assert tuple(json.loads(health.partition("CMD ")[2])) == doctor_inside(stack)
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
