@@ -1,6 +1,6 @@
 """Making a container through podman's own API. Everything else of a container's life podman shares with docker.
 
-Its imitation of docker's `create` drops what asks for GPUs without a word (4.3 to 4.9 at least): the container starts
+Its imitation of docker's `create` drops what asks for GPUs without a word (seen with 4.3.1): the container starts
 and has none. Source of the names: podman's SpecGenerator, https://docs.podman.io/en/latest/_static/api.html
 """
 
