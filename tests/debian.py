@@ -19,18 +19,17 @@ LOCK = Path(__file__).resolve().parents[1] / "build" / "packages.lock"
 
 def bring(programs: Mapping[str, str]) -> None:
     """Have programs (name: its package) on PATH, or end the test: in CI as a failure, elsewhere as a skip."""
-    missing = missing_of(programs)
-    if not missing:
-        return
-    typed = f"sudo apt install {' '.join(missing)}"
     if not os.environ.get("CI"):
-        pytest.skip(f"not here: {typed}")
+        if missing := missing_of(programs):
+            pytest.skip(f"not here: sudo apt install {' '.join(missing)}")
+        return
     LOCK.parent.mkdir(exist_ok=True)
-    with LOCK.open("w") as lock:  # two at once would find Debian's own lock taken
+    with LOCK.open("w") as lock:  # before the look: a program is on PATH a while before its package is set up
         fcntl.flock(lock, fcntl.LOCK_EX)
-        problem = install(missing_of(programs))
+        missing = missing_of(programs)
+        problem = install(missing)
     if problem:
-        pytest.fail(f"CI needs what `{typed}` brings: {problem}")
+        pytest.fail(f"CI needs what `sudo apt install {' '.join(missing)}` brings: {problem}")
 
 
 def missing_of(programs: Mapping[str, str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import re
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from invoke.tasks import Task
 import tasks
 from repro.__main__ import COMMANDS, main
 from repro.menu.words import passed_to
+from repro.options import parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +85,15 @@ def test_every_flag_of_a_task_is_one_of_its_command(command: str, capsys: pytest
         main([command, "--help"])
     known = set(re.findall(r"--[\w-]+", capsys.readouterr().out))
     assert flags - {"--show"} <= known, "--show NAME is a plain word of `python -m repro recipes`"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_number_that_stays_unsaid_is_the_command_s_own(command: str) -> None:
+    signature = inspect.signature(tasks.namespace["repro" if command == "run" else command].body)
+    (commands,) = (part for part in parser()._actions if isinstance(part, argparse._SubParsersAction))
+    for name, parameter in signature.parameters.items():
+        if isinstance(parameter.default, int) and not isinstance(parameter.default, bool):
+            assert (commands.choices[command].get_default(name) or 0) == parameter.default, name
 
 
 def flags_of(task: Task[Callable[..., None]]) -> set[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from repro.containers.engine import Engine
 
 DEVICES: dict[str, list[dict[str, str]]] = {"none": [], "cdi": [{"path": "nvidia.com/gpu=all"}]}
+NETWORK_MODES = ("bridge", "container", "host", "none", "private", "slirp4netns", "pasta")
 
 
 def specification(told: Mapping[str, Any], *, gpus: str, rootless: bool) -> dict[str, Any]:
@@ -52,14 +53,26 @@ def specification(told: Mapping[str, Any], *, gpus: str, rootless: bool) -> dict
         "read_only_filesystem": host["read_only"],
         "devices": DEVICES[gpus],
     }
-    spec |= {"netns": {"nsmode": host["network_mode"]}} if host["network_mode"] else {}
+    spec |= network(host["network_mode"] or "")
     return spec | ({"userns": {"nsmode": "keep-id"}} if rootless else {})
+
+
+def network(name: str) -> dict[str, Any]:
+    """Return in podman's words what docker calls the network `name`: a mode, container:ID, or one of the engine's."""
+    mode, _, value = name.partition(":")
+    if not name:
+        return {}
+    if mode in NETWORK_MODES:
+        return {"netns": {"nsmode": mode} | ({"value": value} if value else {})}
+    return {"netns": {"nsmode": "bridge"}, "Networks": {name: {}}}
 
 
 def create(engine: Engine, spec: Mapping[str, Any]) -> str:
     """Make a container that is not started; return its identity. Raises docker.errors.APIError."""
     api = engine.client.api
-    answer = api.post(f"{api.base_url}/v{engine.version}/libpod/containers/create", json=dict(spec))
+    answer = api.post(
+        f"{api.base_url}/v{engine.version}/libpod/containers/create", json=dict(spec), timeout=api.timeout
+    )
     try:
         answer.raise_for_status()
     except requests.HTTPError as why:

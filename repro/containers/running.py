@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
+import requests
 from docker.types import DeviceRequest
 from docker.types import Mount as Bind
 from docker.utils.socket import frames_iter
@@ -117,9 +118,9 @@ def user_of(engine: Engine, user: tuple[int, int]) -> str:
 
 def run(engine: Engine, errand: Errand) -> int:
     """Run the errand to its end, its words on our stdout and stderr; return its exit code. Raises EngineError."""
-    sweep(engine)
     told = settings(errand, engine, owner=f"{_here()}/{os.getpid()}", user=(os.getuid(), os.getgid()), env=os.environ)
     try:
+        sweep(engine)
         container = _created(engine, errand, told)
         return _lived(engine.client.api, container, removed=removes_itself(engine))
     except docker.errors.NotFound as why:
@@ -127,6 +128,8 @@ def run(engine: Engine, errand: Errand) -> int:
     except docker.errors.APIError as why:
         words = str(why.explanation)
         raise EngineError(f"{engine.name}: {words}{advice(words)}; ./bevready doctor --for docker says more") from why
+    except requests.RequestException as why:
+        raise EngineError(f"{engine} was lost, and the container with it: {why}; the same command goes on") from why
 
 
 def _created(engine: Engine, errand: Errand, told: dict[str, Any]) -> str:

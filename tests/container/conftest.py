@@ -10,7 +10,7 @@ import pytest
 from repro.containers.engine import Engine, connect
 from repro.containers.labels import tag_of
 from tests.container.engines import BASE, DOCKER, PODMAN, SMALL_PACKAGES, Daemon, Podman, install_programs, make_base
-from tests.container.small import build_of, start, tags, write_checkout
+from tests.container.small import LONGEST_S, build_of, start, tags, write_checkout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +58,6 @@ def small(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout of a stack `small`, whose image is built once on each engine."""
     root = tmp_path_factory.mktemp("small")
     write_checkout(root)
-    done = start(engine, build_of(root)).communicate()
+    done = start(engine, build_of(root)).communicate(timeout=LONGEST_S)
     assert tags(engine) >= {tag_of("small")}, done
     return root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -27,6 +28,7 @@ PACKAGES = "ca-certificates,g++,python3,python3-venv"
 BASE = "bevready-test-base:bookworm"
 SMALL_PACKAGES = "python3"
 START_TIMEOUT_S = 90
+BRIDGES = itertools.count()
 PODMAN_SETTINGS = """
 [containers]
 default_ulimits = ["nofile={nofile}:{nofile}", "nproc=32768:32768"]
@@ -68,9 +70,7 @@ class Daemon:
         self._folder = folder
         self._log = (folder / "dockerd.log").open("wb")
         # With `--bridge none` dockerd deletes docker0, whosever it is; without the word it takes it over.
-        self._bridge = f"bevr-{os.getpid()}"
-        _ip("link", "add", "name", self._bridge, "type", "bridge")
-        _ip("address", "add", BRIDGE_ADDRESS, "dev", self._bridge)
+        self._bridge = _bridge()
         places = ("--data-root", str(folder / "data"), "--exec-root", str(folder / "exec"))
         network = ("--bridge", self._bridge, "--iptables=false", "--ip-forward=false", "--ip-masq=false")
         pid = ("--pidfile", str(folder / "dockerd.pid"))
@@ -82,12 +82,7 @@ class Daemon:
 
     def stop(self) -> None:
         """End the daemon and what runs in it, and take its images off the disk: pytest keeps folders for a while."""
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        _end(self._process)
         self._log.close()
         _unmount_below(self._folder)
         shutil.rmtree(self._folder / "data", ignore_errors=True)
@@ -118,10 +113,30 @@ class Podman:
 
     def stop(self) -> None:
         """End the service and take its images off the disk; its mounts go with its name space."""
-        self._process.terminate()
-        self._process.wait(timeout=60)
+        _end(self._process)
         self._log.close()
         shutil.rmtree(self._root, ignore_errors=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _bridge() -> str:
+    """Make a bridge of this process's own; return its name."""
+    name = f"bevr-{os.getpid()}-{next(BRIDGES)}"
+    _ip("link", "add", "name", name, "type", "bridge")
+    try:
+        _ip("address", "add", BRIDGE_ADDRESS, "dev", name)
+    except BaseException:
+        _ip("link", "delete", name)
+        raise
+    return name
 
 
 def _cdi(folder: Path) -> tuple[str, ...]:

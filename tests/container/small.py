@@ -10,12 +10,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.container.engines import BASE
 
 if TYPE_CHECKING:
     from repro.containers.engine import Engine
 
 ROOT = Path(__file__).resolve().parents[2]
+LONGEST_S = 300  # of anything on the small image: a machine may be busy, an engine may hang
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -40,8 +43,15 @@ LABEL bevready.stack="${STACK}" bevready.sources="${SOURCES}"
 
 
 def write_spec(engine: Engine, node: str) -> bool:
-    """Describe a made-up GPU to an engine of the tests, the file `node` for its device; return whether it reads CDI."""
-    folder = Path(engine.address.removeprefix("unix://")).parent / "cdi"
+    """Describe a made-up GPU to an engine of the tests, the file `node` for its device; return whether it reads CDI.
+
+    An engine that BEVREADY_TEST_ENGINE names may be somebody's own: nothing is written for it unless BEVREADY_TEST_CDI
+    names the folder.
+    """
+    named, beside = os.environ.get("BEVREADY_TEST_ENGINE"), Path(engine.address.removeprefix("unix://")).parent / "cdi"
+    if named and not os.environ.get("BEVREADY_TEST_CDI"):
+        pytest.skip("BEVREADY_TEST_ENGINE without BEVREADY_TEST_CDI: no folder for a made-up GPU")
+    folder = Path(os.environ["BEVREADY_TEST_CDI"]) if named else beside
     edits = {
         "deviceNodes": [{"path": "/dev/nvidia0", "hostPath": node}],
         "env": ["MADE_UP_GPU=yes"],

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from repro.__main__ import main as run_repro
 from repro.containers.building import BuildError, Order, follow
 from repro.containers.engine import Engine, EngineError, connect, find_address, is_rootless
-from repro.containers.libpod import specification
+from repro.containers.libpod import network, specification
 from repro.containers.menu import RefusedError, choose_gpus, main, without_container
-from repro.containers.running import Errand, Mount, settings
+from repro.containers.running import Errand, Mount, run, settings
 
 NOBODY = 65534
 
@@ -35,6 +38,24 @@ ERRAND = Errand(
     mounts=(Mount(path=Path("/data"), writable=False), Mount(path=Path("/runs"), writable=True)),
     folder=Path("/here"),
 )
+
+
+class TestAnEngineThatGoesAway:
+    def test_it_is_told_in_words(self, tmp_path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "s"))
+            listening.listen()
+
+            def hang_up() -> None:
+                listening.accept()[0].close()
+
+            closing = threading.Thread(target=hang_up)
+            closing.start()
+            client = docker.DockerClient(base_url=f"unix://{tmp_path / 's'}", version="1.41")
+            with pytest.raises(EngineError, match="was lost"):
+                run(replace(engine(), client=client), ERRAND)
+            closing.join()
+            client.close()
 
 
 class TestFindingAnEngine:
@@ -146,6 +167,19 @@ class TestContainerSettings:
     def test_podman_without_root_keeps_the_callers_number(self, *, rootless: bool, mode: dict[str, str] | None) -> None:
         spec = specification(told(ERRAND, engine(name="podman")), gpus="none", rootless=rootless)
         assert spec.get("userns") == mode
+
+    @pytest.mark.parametrize(
+        ("named", "told_to_podman"),
+        [
+            ("", {}),
+            ("host", {"netns": {"nsmode": "host"}}),
+            ("pasta:--map-gw", {"netns": {"nsmode": "pasta", "value": "--map-gw"}}),
+            ("container:abc", {"netns": {"nsmode": "container", "value": "abc"}}),
+            ("mine", {"netns": {"nsmode": "bridge"}, "Networks": {"mine": {}}}),
+        ],
+    )
+    def test_podman_hears_of_a_network_in_its_own_words(self, named: str, told_to_podman: dict[str, Any]) -> None:
+        assert network(named) == told_to_podman
 
     def test_podman_is_asked_for_gpus_in_its_own_words(self) -> None:
         spec = specification(told(ERRAND, engine(name="podman")), gpus="cdi", rootless=False)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
+LONGEST_S = 1800  # of one command: the image takes some minutes, on a busy machine a quarter of an hour
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -57,6 +58,7 @@ def invoked(engine: Engine, folder: Path, *words: str) -> str:
         capture_output=True,
         text=True,
         check=False,
+        timeout=LONGEST_S,
     )
     assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
     return done.stdout
