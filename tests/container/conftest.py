@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", params=["docker", "podman"])
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """A real engine with a base image that has Python; BEVREADY_TEST_ENGINE names one that runs and has it."""
     named = os.environ.get("BEVREADY_TEST_ENGINE")
     if named:
@@ -29,8 +29,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         running_one.client.close()
         return
     install_programs(DOCKER if request.param == "docker" else PODMAN)
-    folder = tmp_path_factory.mktemp(request.param)
-    daemon = Daemon(folder) if request.param == "docker" else Podman(folder)
+    daemon = Daemon() if request.param == "docker" else Podman()
     try:
         connected = connect({"DOCKER_HOST": daemon.address})
         bring_base(connected, request.getfixturevalue("base"))

@@ -9,6 +9,7 @@ import re
 import resource
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,9 +66,9 @@ def install_programs(programs: Mapping[str, str] = DOCKER) -> None:
 class Daemon:
     """dockerd with everything in one folder; builds and runs use the host's network or none."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
+        self.folder = folder = short_folder()
         self.address = f"unix://{folder / 'docker.sock'}"
-        self._folder = folder
         self._log = (folder / "dockerd.log").open("wb")
         # With `--bridge none` dockerd deletes docker0, whosever it is; without the word it takes it over.
         self._bridge = _bridge()
@@ -81,22 +82,22 @@ class Daemon:
             unavailable(f"dockerd: {(folder / 'dockerd.log').read_text(errors='replace').strip()[-400:]}")
 
     def stop(self) -> None:
-        """End the daemon and what runs in it, and take its images off the disk: pytest keeps folders for a while."""
+        """End the daemon and what runs in it, and take its images off the disk."""
         _end(self._process)
         self._log.close()
-        _unmount_below(self._folder)
-        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        _unmount_below(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
         _ip("link", "delete", self._bridge)
 
 
 class Podman:
     """Podman's service with everything in one folder, `cdi` in it for /etc/cdi: it sees an /etc of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.address, self.cdi = f"unix://{folder / 'podman.sock'}", folder / "cdi"
-        self._root = folder / "root"
-        for place in (self.cdi, folder / "etc"):
-            place.mkdir()
+    def __init__(self) -> None:
+        self.folder = folder = short_folder()
+        self.address = f"unix://{folder / 'podman.sock'}"
+        for name in ("cdi", "etc"):
+            (folder / name).mkdir()
         nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         settings = folder / "containers.conf"
         settings.write_text(PODMAN_SETTINGS.format(nofile=nofile), encoding="utf-8")
@@ -115,7 +116,7 @@ class Podman:
         """End the service and take its images off the disk; its mounts go with its name space."""
         _end(self._process)
         self._log.close()
-        shutil.rmtree(self._root, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -151,8 +152,13 @@ def _cdi(folder: Path) -> tuple[str, ...]:
     return ("--config-file", str(folder / "daemon.json"))
 
 
+def short_folder() -> Path:
+    """Return a new folder: a socket's path has 107 characters at most, podman's run folder 50; pytest's are longer."""
+    return Path(tempfile.mkdtemp(prefix="bevr-"))
+
+
 def _unmount_below(folder: Path) -> None:
-    """Unmount what a daemon left behind: pytest, which clears old folders away, would stumble over it."""
+    """Unmount what a daemon left behind in its folder, which goes away."""
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
     for place in sorted((place for place in mounts if Path(place).is_relative_to(folder)), reverse=True):
         subprocess.run(["umount", "--lazy", place], check=False)

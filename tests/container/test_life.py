@@ -64,8 +64,8 @@ def test_files_of_a_run_belong_to_the_caller_and_nothing_else_is_written(engine:
 @pytest.mark.usefixtures("small")
 def test_ctrl_c_reaches_the_work_which_ends_politely(engine: Engine, tmp_path: Path) -> None:
     code = (
-        "import time\nprint('ready', flush=True)\n"
-        "try: time.sleep(100)\nexcept KeyboardInterrupt: open('last', 'w').write('saved')\nraise SystemExit(130)"
+        "import time\ntry: print('ready', flush=True); time.sleep(100)\n"
+        "except KeyboardInterrupt: open('last', 'w').write('saved')\nraise SystemExit(130)"
     )
     child = start(engine, errand_of(tmp_path, code))
     assert child.stdout is not None

@@ -37,12 +37,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         running_one.client.close()
         return
     install_programs()
-    folder = tmp_path_factory.mktemp("engine")
-    daemon = Daemon(folder)
+    daemon = Daemon()
     try:
         connected = connect({"DOCKER_HOST": daemon.address})
         repository, tag = BASE.split(":")
-        connected.client.api.import_image_from_file(str(make_base(folder)), repository=repository, tag=tag)
+        connected.client.api.import_image_from_file(
+            str(make_base(tmp_path_factory.mktemp("base"))), repository=repository, tag=tag
+        )
         yield connected
         connected.client.close()
     finally:
