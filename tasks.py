@@ -180,7 +180,7 @@ def lint_task(context: Context) -> None:
 def test_task(context: Context, fast: bool = False, k: str = "", jobs: int = 0) -> None:
     """Run lint and types, build the operators for every GPU of the stack, run every test; what CI runs."""
     at_once = jobs or (1 if k else min(4, os.cpu_count() or 1))
-    words = ["pytest", *(["-m", "not slow"] if fast else []), *(["-k", k] if k else [])]
+    words = ["pytest", "--durations=12", *(["-m", "not slow"] if fast else []), *(["-k", k] if k else [])]
     if at_once > 1:  # a file stays whole: what its fixtures made is made once
         words += ["-n", str(at_once), "--dist", "loadfile", "--no-loadscope-reorder"]
     with context.cd(str(ROOT)):
