@@ -103,7 +103,7 @@ class Upstream:
         except queue.Empty:
             raise silent(self.python, timeout or 0.0) from None
         if line is None:
-            raise died(self.python, self._end(), self._last_words())
+            raise died(self.python, self._end(), self._last_words(), started=bool(self.versions))
         told = event_of(line, self.python)
         if isinstance(told, expected):
             return told

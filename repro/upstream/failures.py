@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import re
+import signal
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
@@ -17,7 +20,9 @@ THEIRS = "Python 3.8 with torch 1.9.1, mmcv-full 1.4.0, mmdet 2.14.0 and mmdet3d
 MAKE = "./bevready env --stack upstream"
 OTHER = f"make their environment ({MAKE}) or name it: --python PATH"
 V2_ONLY = ("detectron2", "fvcore")  # what only the data mapper of BEVFormer v2 needs
-NO_ROOM = "[Errno 28]"  # as Python words it
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# as Python words it, as tempfile does where no folder takes a file, and as numpy does, which leaves out the number
+NO_ROOM = re.compile(rf"\[Errno ({'|'.join(map(str, FULL))})\]|No usable temporary directory|requested and \d+ written")
 CHANGED = "git status in the checkout shows what was changed"
 STEPS = {
     "packages": "their packages were imported",
@@ -41,6 +46,13 @@ def silent(python: Path, seconds: float) -> UpstreamError:
     return UpstreamError(words, NO_LOOK)
 
 
+def not_written(error: OSError, folder: str) -> UpstreamError:
+    """Return the error for what this system refuses: no room in `folder`, or whatever else it says of which file."""
+    if error.errno == errno.EROFS or NO_ROOM.search(str(error)):
+        return no_room(str(error), folder)
+    return UpstreamError(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+
+
 def no_room(words: str, folder: str) -> UpstreamError:
     """Return the error for arrays that could not be written to the folder for temporary files."""
     return UpstreamError(
@@ -50,11 +62,14 @@ def no_room(words: str, folder: str) -> UpstreamError:
     )
 
 
-def died(python: Path, code: int, said: str) -> UpstreamError:
-    """Return the error for a process that ended without a word of its own: not a Python, killed, or crashed."""
-    if code < 0:
-        how = f"was ended by signal {-code}" + (" (out of memory?)" if code == -9 else "")
+def died(python: Path, code: int, said: str, *, started: bool) -> UpstreamError:
+    """Return the error for a process that ended without a word of its own; a Python that had `started` said so."""
+    number = -code if code < 0 else code - 128  # so says a shell or a container of what it ran
+    if 0 < number < signal.NSIG:
+        how = f"was ended by signal {number}" + (" (out of memory?)" if number == signal.SIGKILL else "")
         return UpstreamError(f"{python}: their model {how}. {_last(said)}", NO_LOOK)
+    if started:
+        return UpstreamError(f"{python}: their model ended (exit {code}). {_last(said)}", NO_LOOK)
     return UpstreamError(f"{python}: is no Python that runs here (exit {code}); {OTHER}. {_last(said)}", NO_LOOK)
 
 
@@ -77,7 +92,7 @@ def failed(told: Failed, *, python: Path, versions: Mapping[str, str], said: str
 
     `versions` is what it said before that.
     """
-    if NO_ROOM in told.words:
+    if NO_ROOM.search(told.words):
         return no_room(told.words, gettempdir())
     seen = {**versions, **told.versions}
     words = _of_package(told, python, seen) or _of_checkout(told, seen) or _of_operator(told, seen)
