@@ -195,7 +195,7 @@ def test_a_disk_without_room_is_told_with_the_folder_that_is_meant(tmp_path: Pat
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))\n"
     limited += "from repro.__main__ import main\nsys.exit(main(sys.argv[1:]))"
     words = ["compare-upstream", "--recipe", "bevformer_nano", "--checkout", checkout, "--python", sys.executable]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}  # it would be cut
     done = subprocess.run(
         [sys.executable, "-c", limited, *words, "--json"],
         cwd=ROOT,
@@ -234,9 +234,11 @@ def waiting(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, Path]]
         cwd=ROOT, env={**os.environ, "TMPDIR": str(place)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
-        until(lambda: pid.exists() and pid.read_text(encoding="utf-8") != "")
-        yield process, int(pid.read_text(encoding="utf-8")), place
-        process.kill()
+        try:
+            until(lambda: pid.exists() and pid.read_text(encoding="utf-8") != "")
+            yield process, int(pid.read_text(encoding="utf-8")), place
+        finally:
+            process.kill()
 
 
 def until(done: object, seconds: float = 60) -> None:
@@ -252,7 +254,7 @@ def is_running(pid: int) -> bool:
     """Return whether there is such a process; one that has ended and was not collected is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # not there, or collected between opening and reading
         return False
 
 
