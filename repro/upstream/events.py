@@ -80,11 +80,11 @@ class Failed(Event):
     versions: dict[str, str]
 
 
-Any_ = Interpreter | Packages | Model | Running | Seen | Done | Failed
-_LINE: TypeAdapter[Any_] = TypeAdapter(Annotated[Any_, Field(discriminator="kind")])
+AnyEvent = Interpreter | Packages | Model | Running | Seen | Done | Failed
+_LINE: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="kind")])
 
 
-def event_of(line: str, python: Path) -> Any_:
+def event_of(line: str, python: Path) -> AnyEvent:
     """Return what a line says. Raises UpstreamError for one that child.py does not write."""
     try:
         return _LINE.validate_json(line)

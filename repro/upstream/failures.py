@@ -82,7 +82,7 @@ def unexpected(python: Path, expected: str, heard: str) -> UpstreamError:
     """Return the error for what our child does not say: their code, or `python`, writes in its name."""
     return UpstreamError(
         f"{python}: expected {expected}, heard {heard}; something else writes to its output in our name: "
-        f"{CHANGED}, {MAKE} --verify what is not theirs",
+        f"{CHANGED}, {MAKE} --verify looks at their environment",
         NO_LOOK,
     )
 
