@@ -82,7 +82,9 @@ def step(name: str, checkout: str) -> Iterator[None]:
         yield
     except (Exception, SystemExit) as error:  # noqa: BLE001 — whatever it is, it is told
         traceback.print_exc()
-        told = {"step": name, "kind": type(error).__name__, "words": str(error), "name": getattr(error, "name", None)}
+        missing = getattr(error, "name", None)
+        missing = missing if isinstance(missing, str) else None
+        told = {"step": name, "error": type(error).__name__, "words": str(error), "name": missing}
         versions = {package: version_of(package) for package in ("torch", "mmcv") if package in sys.modules}
         tell("failed", where=place_of(error, checkout), versions=versions, **told)
         sys.stdout.flush()
@@ -162,7 +164,7 @@ def run(model: Any, torch: Any, scratch: Path, given: Any) -> None:
             for part, tensor in parts(output, torch) if name in wanted else ():
                 file = scratch / ("theirs-%d-%d.npy" % (len(seen), len(files)))
                 np.save(str(file), tensor.detach().cpu().numpy(), allow_pickle=False)
-                files["%s/%s" % (name, part)] = str(file)
+                files["%s/%s" % (name, part)] = file.name
             tell("seen", frame=at["frame"], module=name, files=files)
 
         return hook

@@ -1,25 +1,29 @@
 """The conversation with the authors' model in its own process: what it is asked, what it says, how it ends.
 
-Arrays travel as .npz and .npy, never unpickled, events as lines of JSON. What a failure means is worded in failures.py.
+Arrays travel as .npz and .npy, never unpickled, events as lines of JSON (events.py). Their code can write both: what
+comes from there is checked before it is used. What a failure means is worded in failures.py.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import queue
+import stat
 import subprocess
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from repro.models.upstream_names import DROPPED, upstream_name
 from repro.progress import progress
 from repro.upstream.child import ANSWER
-from repro.upstream.failures import NO_LOOK, UpstreamError, died, failed, silent
+from repro.upstream.events import Done, Event, Failed, Interpreter, Model, Packages, Running, Seen, event_of
+from repro.upstream.failures import NO_LOOK, UpstreamError, died, failed, silent, unexpected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +39,7 @@ PACKAGES = ("numpy", "torch", "torchvision", "mmcv", "mmdet", "mmseg", "mmdet3d"
 SHOWN = 4
 FIRST_WORD_S = 60.0  # an interpreter takes well under a second to start, on a busy machine some
 END_S = 5.0
+Told = TypeVar("Told", bound=Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +58,19 @@ class Upstream:
     python: Path
     scratch: Path
     process: subprocess.Popen[str]
-    lines: queue.SimpleQueue[dict[str, Any] | None] = field(default_factory=queue.SimpleQueue)
+    lines: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
     versions: dict[str, str] = field(default_factory=dict)
 
     def built(self, say: Callable[[str], None]) -> Built:
         """Wait for their model to be built, and describe it; `say` hears of each step. Raises UpstreamError."""
-        self.versions["python"] = str(self._hear("python", timeout=FIRST_WORD_S)["version"])
+        self.versions["python"] = self._hear(Interpreter, timeout=FIRST_WORD_S).version
         say(f"theirs: Python {self.versions['python']} imports its packages")
-        self.versions.update(self._hear("packages")["versions"])
+        versions = self._hear(Packages).versions
+        self.versions.update({name: versions.get(name, "?") for name in PACKAGES})
         say(f"theirs: torch {self.versions['torch']} and mmcv {self.versions['mmcv']} build the model")
-        told = self._hear("model")
-        weights = {str(name): tuple(shape) for name, shape in told["weights"].items()}
-        return Built(dict(self.versions), weights, tuple(told["stand_ins"]))
+        told = self._hear(Model)
+        weights = {name: tuple(shape) for name, shape in told.weights.items()}
+        return Built(dict(self.versions), weights, tuple(told.stand_ins))
 
     def run(
         self, model: nn.Module, frames: Sequence[Frame], modules: Mapping[str, str], *, history: bool
@@ -82,25 +88,28 @@ class Upstream:
             _pipe(self.process.stdin).write("go\n")
             _pipe(self.process.stdin).flush()
         files: list[dict[str, Path]] = [{} for _ in frames]
-        with progress("theirs", int(self._hear("running")["watched"]) * len(frames)) as advance:
-            while (told := self._hear("seen", "done"))["is"] == "seen":
-                files[told["frame"]].update({name: Path(file) for name, file in told["files"].items()})
-                advance(1, f"frame {told['frame'] + 1}, {modules.get(told['module'], 'backbone')}")
+        with progress("theirs", self._hear(Running).watched * len(frames)) as advance:
+            while isinstance(told := self._hear(Seen, Done), Seen):
+                if told.frame >= len(files):
+                    raise unexpected(self.python, f"at most frame {len(files) - 1}", f"frame {told.frame}")
+                files[told.frame].update({name: self.scratch / file for name, file in told.files.items()})
+                advance(1, f"frame {told.frame + 1}, {modules.get(told.module, 'backbone')}")
         return tuple(files)
 
-    def _hear(self, *expected: str, timeout: float | None = None) -> dict[str, Any]:
+    def _hear(self, *expected: type[Told], timeout: float | None = None) -> Told:
         """Return the next event, which is one of those expected. Raises UpstreamError for any other end."""
         try:
-            told = self.lines.get(timeout=timeout)
+            line = self.lines.get(timeout=timeout)
         except queue.Empty:
             raise silent(self.python, timeout or 0.0) from None
-        if told is None:
-            raise died(self.python, self._end(), self._last_words())
-        if told["is"] == "failed":
+        if line is None:
+            raise died(self.python, self._end(), self._last_words(), started=bool(self.versions))
+        told = event_of(line, self.python)
+        if isinstance(told, expected):
+            return told
+        if isinstance(told, Failed):
             raise failed(told, python=self.python, versions=self.versions, said=self._last_words())
-        if told["is"] not in expected:
-            raise UpstreamError(f"{self.python}: expected {' or '.join(expected)}, heard {told['is']}", NO_LOOK)
-        return told
+        raise unexpected(self.python, " or ".join(kind.__name__ for kind in expected), type(told).__name__)
 
     def _end(self) -> int:
         """Return the exit code of a process that has closed its output, and so is about to end."""
@@ -144,13 +153,15 @@ def upstream(python: Path, scratch: Path, checkout: Checkout) -> Iterator[Upstre
             _pipe(process.stdin).close()
 
 
-def _listen(output: IO[str], lines: queue.SimpleQueue[dict[str, Any] | None]) -> None:
-    """Pass on the child's events; what else it prints is the authors' code talking."""
-    with output:
-        for line in output:
-            if line.startswith(ANSWER):
-                lines.put(json.loads(line.removeprefix(ANSWER)))
-    lines.put(None)
+def _listen(output: IO[str], lines: queue.SimpleQueue[str | None]) -> None:
+    """Pass on the child's lines, and None at the end of them; what else it prints is the authors' code talking."""
+    try:
+        with output:
+            for line in output:
+                if line.startswith(ANSWER):
+                    lines.put(line.removeprefix(ANSWER))
+    finally:
+        lines.put(None)
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:
@@ -189,10 +200,26 @@ def check_same_weights(theirs: Mapping[str, tuple[int, ...]], model: nn.Module) 
 
 
 def read_array(file: Path) -> NDArray[np.float32]:
-    """Return an array that the child wrote, and remove its file. Raises UpstreamError."""
+    """Return an array that the child wrote, and remove its file; follows no link. Raises UpstreamError."""
     try:
-        array: NDArray[np.float32] = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UpstreamError(f"{file}: what the authors' model wrote cannot be read ({error})", NO_LOOK) from error
-    file.unlink()
+        with open(file, "rb", opener=_open_no_link) as stream:
+            array = _floats(stream)
+        file.unlink(missing_ok=True)
+    except Exception as error:
+        words = f"{file}: what the authors' model wrote cannot be read ({str(error) or type(error).__name__})"
+        raise UpstreamError(words, NO_LOOK) from error
     return array
+
+
+def _floats(stream: IO[bytes]) -> NDArray[np.float32]:
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        raise ValueError("it is not a regular file")
+    array = np.load(stream, allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        raise TypeError("it is not one array of floats")
+    return array
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    """Open a file of theirs; a link is refused, and nobody waits for the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

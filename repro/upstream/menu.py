@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from repro.recipe import RecipeError, load_recipe
 from repro.upstream.checkout import open_checkout
 from repro.upstream.exchange import upstream
-from repro.upstream.failures import BAD_INPUT, OTHER, UpstreamError, no_room
+from repro.upstream.failures import BAD_INPUT, OTHER, UpstreamError, not_written
 from repro.upstream.page import write_page
 
 if TYPE_CHECKING:
@@ -36,8 +36,10 @@ def main(words: argparse.Namespace) -> int:
         return _compare(words)
     except (UpstreamError, RecipeError) as error:
         return _complain(str(error), getattr(error, "code", BAD_INPUT), as_json=words.json)
+    except BrokenPipeError:
+        raise  # whoever read our output has left: for __main__, as of every command
     except OSError as error:
-        told = no_room(str(error), tempfile.tempdir or "the folder for temporary files")
+        told = not_written(error, tempfile.tempdir or "the folder for temporary files")
         return _complain(str(told), told.code, as_json=words.json)
     except KeyboardInterrupt:
         return _complain("stopped; nothing is left behind, nothing was compared", INTERRUPTED, as_json=words.json)

@@ -51,13 +51,16 @@ def complaint(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]
         ({f"{PLUGIN}/__init__.py": "raise KeyError('A is not in the registry')"}, 3, ("A is not in the registry",)),
         ({f"{PLUGIN}/__init__.py": "1 / 0"}, 3, ("ZeroDivisionError", f"{PLUGIN}/__init__.py:1", "--verify tells")),
         ({f"{PLUGIN}/__init__.py": "import os\nos.kill(os.getpid(), 9)"}, 3, ("ended by signal 9", "memory?")),
+        ({f"{PLUGIN}/__init__.py": "import os\nos._exit(137)"}, 3, ("ended by signal 9", "memory?")),
+        ({f"{PLUGIN}/__init__.py": "import os\nos._exit(4)"}, 3, ("their model ended (exit 4)", "It said nothing")),
         ({f"{PLUGIN}/__init__.py": "raise OSError(28, 'full')"}, 3, ("Errno 28] full; expected room", "TMPDIR")),
+        ({f"{PLUGIN}/__init__.py": "raise OSError('9 requested and 1 written')"}, 3, ("1 written; expected room",)),
         ({}, 2, ("has weights that ours lacks: pts_bbox_head.transformer.gate.weight", "--config PATH")),
     ],
     ids=[
         "no torch", "no mmcv", "mmcv 2", "mmcv without operators", "a package is missing", "detectron2",
         "syntax error", "a file was moved", "a part is not registered", "their code fails", "killed",
-        "disk full", "other weights",
+        "killed in a container", "ended", "disk full", "disk full as numpy says it", "other weights",
     ],
 )  # fmt: skip
 def test_what_does_not_work_is_told_with_its_cure(
@@ -124,6 +127,7 @@ def test_words_that_lead_nowhere_are_told_before_a_process_starts(
     right = ("--checkout", checkout, "--python", sys.executable)
     for words, code, part in (
         ((), 2, GET_IT),
+        (("--checkout", "a" * 300), 2, "mmdet3d_plugin: File name too long"),
         (("--checkout", checkout, "--python", str(tmp_path / "python")), 2, "no interpreter there"),
         (("--checkout", checkout, "--python", str(text)), 2, "cannot be started (Permission denied)"),
         (("--checkout", checkout, "--python", "/bin/true"), 3, "is no Python that runs here (exit 0)"),
@@ -191,7 +195,7 @@ def test_a_disk_without_room_is_told_with_the_folder_that_is_meant(tmp_path: Pat
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))\n"
     limited += "from repro.__main__ import main\nsys.exit(main(sys.argv[1:]))"
     words = ["compare-upstream", "--recipe", "bevformer_nano", "--checkout", checkout, "--python", sys.executable]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}  # it would be cut
     done = subprocess.run(
         [sys.executable, "-c", limited, *words, "--json"],
         cwd=ROOT,
@@ -203,6 +207,19 @@ def test_a_disk_without_room_is_told_with_the_folder_that_is_meant(tmp_path: Pat
     assert done.returncode == 3
     assert "File too large; expected room for what their layers return" in json.loads(done.stdout)["error"]
     assert f"in {tmp_path}: name another folder, TMPDIR=DIR" in json.loads(done.stdout)["error"]
+
+
+def test_a_reader_who_leaves_is_not_told_of_a_full_disk(tmp_path: Path) -> None:
+    checkout = str(write_broken(tmp_path / "checkout", {}))
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = ["--recipe", "bevformer_nano", "--checkout", checkout, "--python", sys.executable]
+    done = subprocess.run(
+        [sys.executable, "-m", "repro", "compare-upstream", *words, "--json"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=writing, text=True, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 @pytest.fixture
@@ -217,9 +234,11 @@ def waiting(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, Path]]
         cwd=ROOT, env={**os.environ, "TMPDIR": str(place)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
-        until(lambda: pid.exists() and pid.read_text(encoding="utf-8") != "")
-        yield process, int(pid.read_text(encoding="utf-8")), place
-        process.kill()
+        try:
+            until(lambda: pid.exists() and pid.read_text(encoding="utf-8") != "")
+            yield process, int(pid.read_text(encoding="utf-8")), place
+        finally:
+            process.kill()
 
 
 def until(done: object, seconds: float = 60) -> None:
@@ -235,7 +254,7 @@ def is_running(pid: int) -> bool:
     """Return whether there is such a process; one that has ended and was not collected is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # not there, or collected between opening and reading
         return False
 
 
