@@ -29,12 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     # when they sleep). Read once, when torch is first imported: below.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        return answer(words)
+        code = answer(words)
+        sys.stdout.flush()
     except RecipeError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    except BrokenPipeError:
-        return 0  # the reader of our output left: nothing to complain about
+    except BrokenPipeError:  # the reader of our output left: nothing to complain about, now or at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
 def _synth(words: argparse.Namespace) -> int:

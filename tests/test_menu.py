@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +24,7 @@ from repro.options import parser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROOT = Path(__file__).resolve().parents[1]
 SAID: list[list[str]] = []
 
 
@@ -94,6 +99,16 @@ def test_a_number_that_stays_unsaid_is_the_command_s_own(command: str) -> None:
     for name, parameter in signature.parameters.items():
         if isinstance(parameter.default, int) and not isinstance(parameter.default, bool):
             assert (commands.choices[command].get_default(name) or 0) == parameter.default, name
+
+
+def test_a_reader_that_left_is_nothing_to_complain_about() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = [sys.executable, "-m", "repro", "recipes", "--json"]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(words, cwd=ROOT, env=buffered, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def flags_of(task: Task[Callable[..., None]]) -> set[str]:
