@@ -146,3 +146,8 @@ def test_the_doctor_has_as_many_checks_as_the_readme_says() -> None:
         assert re.search(rf"\| `\./bevready doctor` \| {len(codes)} ", text_of(path)), (
             f"{path.name}: {len(codes)} checks"
         )
+
+
+def test_as_many_machines_are_recorded_as_the_readme_says() -> None:
+    recorded = len(list((ROOT / "tests" / "fixtures" / "machines").glob("*/expected.json")))
+    assert f"judged on {recorded} recorded machines" in text_of(ROOT / "README.md")
