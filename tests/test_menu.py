@@ -24,6 +24,8 @@ from repro.options import parser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from invoke.parser.context import ParserContext
+
 ROOT = Path(__file__).resolve().parents[1]
 SAID: list[list[str]] = []
 
@@ -99,6 +101,11 @@ def test_a_number_that_stays_unsaid_is_the_command_s_own(command: str) -> None:
     for name, parameter in signature.parameters.items():
         if isinstance(parameter.default, int) and not isinstance(parameter.default, bool):
             assert (commands.choices[command].get_default(name) or 0) == parameter.default, name
+
+
+@pytest.mark.parametrize("context", tasks.namespace.to_contexts(), ids=lambda context: context.name)
+def test_h_asks_for_help_after_every_task(context: ParserContext) -> None:
+    assert "-h" not in context.flags
 
 
 def test_a_reader_that_left_is_nothing_to_complain_about() -> None:

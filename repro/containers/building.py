@@ -91,7 +91,7 @@ def build(engine: Engine, order: Order, *, root: Path = ROOT) -> str:
     Ctrl-C and a lost connection end the build in the engine; the image that had the name keeps it.
     """
     label = tag_of(order.stack)
-    sources, told = sources_digest(root), _stack(order.stack, root)
+    sources, told = sources_digest(root), stack_of(order.stack, root)
     arguments = order.arguments(sources, str(told["min_driver"]))
     with pack(order.certificates, root) as context:
         answers = engine.client.api.build(
@@ -110,7 +110,8 @@ def build(engine: Engine, order: Order, *, root: Path = ROOT) -> str:
     return _name(engine, identity, order.stack, sources)
 
 
-def _stack(name: str, root: Path) -> dict[str, Any]:
+def stack_of(name: str, root: Path = ROOT) -> dict[str, Any]:
+    """Return what a stack's stack.json says. Raises BuildError for one that is not there, naming those that are."""
     path = root / "env" / name / "stack.json"
     if not path.is_file():
         known = ", ".join(sorted(folder.parent.name for folder in (root / "env").glob("*/stack.json")))

@@ -19,7 +19,7 @@ from doctor.facts import Docker, GpuContainers, KernelModule
 from doctor.finding import Goal
 from doctor.rules import container as container_rules
 from doctor.rules import images as image_rules
-from repro.containers.building import BuildError, Order, build
+from repro.containers.building import BuildError, Order, build, stack_of
 from repro.containers.context import ContextError, sources_digest
 from repro.containers.engine import EngineError, connect
 from repro.containers.labels import StackNameError, misfits, read_labels, tag_of
@@ -126,6 +126,7 @@ def _build(words: argparse.Namespace) -> int:
         no_cache=words.no_cache,
     )
     order.refuse_passwords()  # before anything repeats them
+    stack_of(words.stack)
     if "@sha256:" not in base:
         sys.stderr.write(f"warning: the base {base} is not pinned by its digest; pin it: ./bevready docker-pin\n")
     engine = connect()

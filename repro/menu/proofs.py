@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.menu.words import passed_to, repro
+from repro.menu.words import KeepsH, passed_to, repro
 
 
 @task(name="parity", help={"directory": "a golden set", "json": "one JSON document"})
@@ -16,6 +16,7 @@ def parity_task(_: Context, directory: str, json: bool = False) -> None:
 
 @task(
     name="compare-upstream",
+    klass=KeepsH,
     help={
         "checkout": "the authors' repository, which you bring",
         "python": "the interpreter of their environment (default: that of .venv-upstream)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.context import Context  # noqa: TC002 — invoke reads the annotations
 from invoke.tasks import task
 
-from repro.menu.words import leave, passed_to, repro, words
+from repro.menu.words import KeepsH, leave, passed_to, repro, words
 
 
 @task(
@@ -86,6 +86,7 @@ def synth_task(_: Context, directory: str, scenes: int = 2, frames: int = 6, see
 
 @task(
     name="weights",
+    klass=KeepsH,
     help={
         "recipe": "a name out of `invoke recipes`",
         "fetch": "fetch what is missing; the same command resumes",

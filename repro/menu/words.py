@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from invoke.exceptions import Exit
+from invoke.tasks import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,6 +44,15 @@ def passed_to(menu: Callable[[list[str]], int], *command: str) -> Callable[[Call
         return body
 
     return with_body
+
+
+class KeepsH(Task[Any]):
+    """A task that gives no flag of its own the short form -h, which asks for help: `@task(klass=KeepsH)`."""
+
+    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
+        """Return what invoke makes of a parameter."""
+        told: dict[str, Any] = super().arg_opts(name, default, {*taken_names, "h"})
+        return told
 
 
 def _flag(parameter: str) -> str:

@@ -54,3 +54,11 @@ def test_an_engine_elsewhere_that_does_not_answer_is_named(
     monkeypatch.setenv("DOCKER_HOST", NOBODY)
     assert main(["build", "--base", PINNED]) == 3
     assert f"the container engine at {NOBODY} does not answer" in capsys.readouterr().err
+
+
+def test_a_stack_that_is_not_there_is_told_before_an_engine_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    assert main(["build", "--stack", "cu999"]) == 2
+    assert "--stack cu999: there is no such stack; expected one of cu126, cu128" in capsys.readouterr().err
