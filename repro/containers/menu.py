@@ -109,7 +109,6 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stack", default="cu130", help="a folder of env/ (default: %(default)s)")
     parser.add_argument("--gpu", choices=("auto", "cdi", "runtime", "none"), default="auto", help="how GPUs get in")
     parser.add_argument("--network", default="", help="the container's network (default: the engine's)")
-    parser.add_argument("--shm", default="8g", help="shared memory for data loaders (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="go on although host and image do not fit")
 
 
@@ -195,7 +194,6 @@ def _run_recipe(words: argparse.Namespace) -> int:
         stack=words.container,
         gpu="none" if words.device == "cpu" else "auto",
         network="",
-        shm="8g",
         force=words.force,
     )
     return _go(where, inside, mounts, here)
@@ -235,7 +233,6 @@ def _go(
         variables=(("TORCH_HOME", str(torch_home(os.environ))),),
         gpus=_gpus(words.gpu, engine, seen),
         network=words.network,
-        shm=words.shm,
     )
     sys.stderr.write(f"container  {name}, GPUs: {errand.gpus}, {shlex.join(inside)}\n")
     return run(engine, errand)

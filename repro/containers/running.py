@@ -70,7 +70,6 @@ class Errand:
     variables: tuple[tuple[str, str], ...] = ()
     gpus: str = "none"
     network: str = ""
-    shm: str = SHM
 
 
 def settings(
@@ -85,7 +84,7 @@ def settings(
     host: dict[str, Any] = {
         "auto_remove": removes_itself(engine),
         "mounts": [Bind(str(m.path), str(m.path), type="bind", read_only=not m.writable) for m in errand.mounts],
-        "shm_size": errand.shm,
+        "shm_size": SHM,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "read_only": True,

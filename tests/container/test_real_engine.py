@@ -1,8 +1,8 @@
-"""The whole loop on a real engine: build the image, run the recipe in it, get the host's numbers, survive being killed.
+"""The whole loop on a real engine: build the image of cu130, run the recipe in it, get the host's numbers.
 
-The life of containers and of half builds is tried on a small image that a second or two makes. That of cu130
-takes 20 GB of disk and some minutes: its numbers are compared in CI (the variable CI is set), and where the variable
-BEVREADY_FULL_CONTAINER asks for it. Where no engine can start, all of this fails in CI and skips elsewhere, saying why.
+It takes 20 GB of disk and some minutes: it runs in CI (the variable CI is set), and where BEVREADY_FULL_CONTAINER asks
+for it. Where no engine can start, it fails in CI and skips elsewhere, saying why. How containers live and die is tried
+on a small image, in test_life.py.
 """
 
 from __future__ import annotations
